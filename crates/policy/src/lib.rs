@@ -1,0 +1,1 @@
+//! Pure decisions: rules to need, facts to verdicts, need to probes.

@@ -1,0 +1,3 @@
+//! The probepilot command: operator, CRD and offline tools.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Developer commands: demo, test, cluster, gen, bench.
+
+fn main() {}

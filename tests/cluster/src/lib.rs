@@ -1,0 +1,1 @@
+//! A real local Kubernetes for tests, the demo and benchmarks.
