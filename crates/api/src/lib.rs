@@ -2,8 +2,40 @@
 //! CustomResourceDefinition.
 //!
 //! Types here are plain structs with options, as the schema has them; they become enums when
-//! `probepilot-policy` parses them. No client, clock or I/O belongs in this crate.
+//! `probepilot-policy` parses them. Every number, list and string is bounded, because a bad policy
+//! is refused at `kubectl apply` and because the API server's CEL cost limits demand it.
+//!
+//! No client, clock or I/O belongs in this crate.
 
+mod behavior;
+mod conditions;
+mod crd;
+mod policy;
+mod rules;
+mod status;
 mod timings;
 
+pub use behavior::{
+    Apply, Behavior, GuardProbe, Limits, LowerBehavior, LowerPolicy, RaiseBehavior, RaisePolicy,
+};
+pub use conditions::{ConditionType, Reason};
+pub use crd::{crd, crd_yaml, reference_markdown};
+pub use policy::{Mode, ProbePolicy, ProbePolicySpec, TargetKind, TargetRef};
+pub use rules::{CountSelector, Linear, Point, ScalingRule, Step};
+pub use status::{
+    BudgetSource, CountStatus, Intent, JudgedLife, LastWrite, Memory, Pending, ProbePair,
+    ProbePolicyStatus, StartupStatus,
+};
 pub use timings::ProbeTimings;
+
+/// API group of ProbePolicy, and the prefix of every annotation that the operator reads or writes.
+pub const GROUP: &str = "probepilot.dev";
+
+/// Field manager of every write to a workload.
+pub const FIELD_MANAGER: &str = "probepilot";
+
+/// Annotation on a workload: what its owner wants and what was written, as JSON.
+pub const BASELINE_ANNOTATION: &str = "probepilot.dev/baseline";
+
+/// Annotation on a workload or namespace: any value but `false` keeps the operator's hands off.
+pub const IGNORE_ANNOTATION: &str = "probepilot.dev/ignore";

@@ -1,0 +1,237 @@
+//! What the operator reports, and whatever a restart of it must not forget.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ProbeTimings;
+
+/// What was observed, decided and done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbePolicyStatus {
+    /// The metadata.generation that this status answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// The target as kubectl addresses it, for example deployment/aws-load-balancer-controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320))]
+    pub target: Option<String>,
+
+    /// The container whose probes are scaled; pinned once chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub container: Option<String>,
+
+    /// Why the container last restarted. Empty when it never did, and after 24 hours of health.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub verdict: Option<String>,
+
+    /// The numbers behind the decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<StartupStatus>,
+
+    /// The counts that the rules used, one entry for each thing counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub counts: Vec<CountStatus>,
+
+    /// Timings that the target should carry now; what Enforce writes. Timings only, no handlers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<ProbePair>,
+
+    /// Timings as the owner of the target wants them, without anything written by the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<ProbePair>,
+
+    /// What a restart of the operator must not forget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
+
+    /// The last write to the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_write: Option<LastWrite>,
+
+    /// Ready, TargetFound, InSync, CrashLooping and CountFresh.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// The numbers behind the decision. All seconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StartupStatus {
+    /// The count of the rule that decides. Unit: objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub count: Option<i64>,
+
+    /// The startup budget that rules ask for now. Unit: seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub need_seconds: Option<i64>,
+
+    /// The startup budget that the target's template guarantees now. Unit: seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub budget_seconds: Option<i64>,
+
+    /// Worst-case time from a hang of the healthy container to its kill. Unit: seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub detection_seconds: Option<i64>,
+
+    /// The same with the owner's own probes. Unit: seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub baseline_detection_seconds: Option<i64>,
+
+    /// What decides the need: Owner, Rule or Limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<BudgetSource>,
+
+    /// Place in the queue of rollouts, 1 is next. Unset when the target does not wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub queue_position: Option<i64>,
+}
+
+/// What decides the need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum BudgetSource {
+    /// No rule asks for more than the owner's probes give.
+    Owner,
+    /// A rule.
+    Rule,
+    /// A rule, clipped by limits.
+    Limit,
+}
+
+/// One count and when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CountStatus {
+    /// API group of the resource counted.
+    #[serde(default)]
+    #[schemars(length(max = 253))]
+    pub group: String,
+    /// Plural name of the resource counted.
+    #[schemars(length(max = 63))]
+    pub resource: String,
+    /// Namespace counted in; empty means all.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// The last value read. Unset when none could be read: an unknown is never zero. Unit: objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub value: Option<i64>,
+    /// When the value was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Time>,
+}
+
+/// Timings of the two probes that can end a container's life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbePair {
+    /// Timings of the startup probe. Unset when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup_probe: Option<ProbeTimings>,
+    /// Timings of the liveness probe. Unset when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness_probe: Option<ProbeTimings>,
+}
+
+/// What a restart of the operator must not forget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    /// Since when more is needed than there is, with the lowest need of that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_raise: Option<Pending>,
+    /// Since when less is needed than there is, with the highest need of that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_lower: Option<Pending>,
+    /// Lives that were judged, newest last; each is judged once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub judged: Vec<JudgedLife>,
+    /// A write that was about to happen; cleared once its outcome is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+}
+
+/// A change of need that waits for its window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pending {
+    /// Since when the need lies on this side of the budget.
+    pub since: Time,
+    /// When that was last seen; a long gap starts the window again.
+    pub observed_at: Time,
+    /// The extreme need of the window: the lowest for a raise, the highest for a lower. Unit: seconds.
+    #[schemars(range(min = 0))]
+    pub need_seconds: i64,
+    /// The metadata.generation of the policy under which the window began.
+    #[serde(default)]
+    pub generation: i64,
+}
+
+/// One life of the container that was judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JudgedLife {
+    /// UID of the pod.
+    #[schemars(length(max = 64))]
+    pub pod_uid: String,
+    /// When this life ended.
+    pub finished_at: Time,
+    /// Why it ended.
+    #[schemars(length(max = 63))]
+    pub verdict: String,
+    /// Proven when an event names the probe, Inferred when only the length of the life speaks.
+    #[schemars(length(max = 16))]
+    pub confidence: String,
+}
+
+/// A write that was about to happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// When it was decided.
+    pub at: Time,
+    /// UID of the target.
+    #[schemars(length(max = 64))]
+    pub target_uid: String,
+    /// The budget that it gives. Unit: seconds.
+    #[schemars(range(min = 0))]
+    pub budget_seconds: i64,
+    /// The timings that it writes.
+    pub probes: ProbePair,
+}
+
+/// The last write to the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastWrite {
+    /// When it was accepted.
+    pub at: Time,
+    /// The target's metadata.generation after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub generation: Option<i64>,
+    /// The budget before it. Unit: seconds.
+    #[schemars(range(min = 0))]
+    pub from_seconds: i64,
+    /// The budget it gave. Unit: seconds.
+    #[schemars(range(min = 0))]
+    pub to_seconds: i64,
+    /// Why, in one sentence.
+    #[schemars(length(max = 1024))]
+    pub reason: String,
+}
