@@ -1,5 +1,8 @@
 //! The root of the API: what a policy names and in which mode it works.
 
+// Printer columns repeat `type_` by nature; an allow on the struct does not reach the derive's input.
+#![allow(clippy::duplicated_attributes)]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

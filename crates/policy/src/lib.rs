@@ -1,1 +1,33 @@
 //! Pure decisions: rules to need, facts to verdicts, need to probes.
+//!
+//! [`decide`] is one function over plain data; the operator, the command line and every simulation
+//! call the same one. No client, clock, randomness or environment belongs in this crate: time comes
+//! in as an argument and everything observed as an [`Observation`].
+
+mod baseline;
+mod kills;
+mod managed;
+mod need;
+mod observation;
+mod patch;
+mod pod;
+mod policy;
+mod probes;
+mod timing;
+mod verdict;
+mod workload;
+
+pub use baseline::{Baseline, BaselineRecord};
+pub use kills::{KilledNow, Kills, unread};
+pub use managed::{FieldOwner, ManagedProbes, Operation, ProbeField, Temper};
+pub use need::{Ask, Asked, need};
+pub use observation::{
+    Brake, Count, CountFailure, CountFailureKind, Observation, Sample, Slot, Target,
+};
+pub use patch::patch;
+pub use pod::{ContainerView, FailedProbe, KillingEvent, Life, Owner, PodView};
+pub use policy::{Bounds, CurvePoint, Form, Lower, Policy, PolicyError, Raise, Rule, Rung};
+pub use probes::{Held, HeldField, Wish, budget, probes};
+pub use timing::TimingField;
+pub use verdict::{Confidence, Finding, Judgement, Verdict, judge};
+pub use workload::{ContainerProbes, Probe, Rollout, Strategy, Workload, WorkloadError};

@@ -1,0 +1,173 @@
+//! Who owns which probe field, read from `metadata.managedFields`.
+//!
+//! Behaviour of each manager: facts on GitOps owners, section 1 and S1 to S7.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use probepilot_api::FIELD_MANAGER;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// One manager's share of a container's probes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldOwner {
+    /// Name of the field manager.
+    pub manager: String,
+    /// How it wrote.
+    pub operation: Operation,
+    /// Direct children of `livenessProbe` that it owns: timings and the handler's key.
+    pub liveness: BTreeSet<String>,
+    /// Direct children of `startupProbe` that it owns.
+    pub startup: BTreeSet<String>,
+}
+
+/// The operation of a managedFields entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Operation {
+    /// Server-side apply.
+    Apply,
+    /// Any other write.
+    Update,
+}
+
+/// A probe of a container, as a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeField {
+    /// `livenessProbe`.
+    Liveness,
+    /// `startupProbe`.
+    Startup,
+}
+
+/// What a manager does when somebody else changes a field that it declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Temper {
+    /// The operator itself.
+    Ours,
+    /// Writes when a person or a pipeline runs it and never on a timer: its timings may be taken.
+    Yields,
+    /// Applies or corrects again and again, or fails on a conflict: its timings are left alone.
+    Fights,
+}
+
+/// Update managers that write only when somebody runs them (facts section 1).
+const ONE_SHOT: [&str; 7] = [
+    "helm",
+    "kubectl",
+    "kubectl-client-side-apply",
+    "kubectl-create",
+    "kubectl-edit",
+    "kubectl-patch",
+    "kubectl-set",
+];
+
+impl FieldOwner {
+    /// What this manager does when one of its fields is changed by somebody else.
+    ///
+    /// Every Apply manager fights: its next apply conflicts or forces. Of the Update managers only
+    /// the known one-shot tools yield; an unknown one is taken for a controller.
+    #[must_use]
+    pub fn temper(&self) -> Temper {
+        if self.manager == FIELD_MANAGER {
+            return Temper::Ours;
+        }
+        match self.operation {
+            Operation::Update if ONE_SHOT.contains(&self.manager.as_str()) => Temper::Yields,
+            _ => Temper::Fights,
+        }
+    }
+
+    /// Whether this manager owns the direct child `key` of `probe`.
+    #[must_use]
+    pub fn owns(&self, probe: ProbeField, key: &str) -> bool {
+        match probe {
+            ProbeField::Liveness => self.liveness.contains(key),
+            ProbeField::Startup => self.startup.contains(key),
+        }
+    }
+}
+
+/// Owners of the probes of every container of a workload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ManagedProbes(BTreeMap<String, Vec<FieldOwner>>);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    #[serde(default)]
+    manager: String,
+    operation: Operation,
+    #[serde(default)]
+    subresource: String,
+    #[serde(default)]
+    fields_v1: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct ItemKey {
+    name: Option<String>,
+}
+
+impl ManagedProbes {
+    /// Reads the `managedFields` list of a workload. Entries that cannot be read own nothing.
+    #[must_use]
+    pub fn parse(managed_fields: &[Value]) -> Self {
+        let mut containers: BTreeMap<String, Vec<FieldOwner>> = BTreeMap::new();
+        for value in managed_fields {
+            let Ok(entry) = Entry::deserialize(value) else {
+                continue;
+            };
+            if !entry.subresource.is_empty() {
+                continue;
+            }
+            let path = ["f:spec", "f:template", "f:spec", "f:containers"];
+            let Some(items) = descend(&entry.fields_v1, &path) else {
+                continue;
+            };
+            for (key, fields) in items {
+                let Some(name) = item_name(key) else { continue };
+                let Some(fields) = fields.as_object() else {
+                    continue;
+                };
+                let owner = FieldOwner {
+                    manager: entry.manager.clone(),
+                    operation: entry.operation,
+                    liveness: children(fields, "f:livenessProbe"),
+                    startup: children(fields, "f:startupProbe"),
+                };
+                if !owner.liveness.is_empty() || !owner.startup.is_empty() {
+                    containers.entry(name).or_default().push(owner);
+                }
+            }
+        }
+        Self(containers)
+    }
+
+    /// The owners of one container's probes.
+    #[must_use]
+    pub fn of(&self, container: &str) -> &[FieldOwner] {
+        self.0.get(container).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+fn descend<'a>(
+    mut fields: &'a Map<String, Value>,
+    path: &[&str],
+) -> Option<&'a Map<String, Value>> {
+    for step in path {
+        fields = fields.get(*step)?.as_object()?;
+    }
+    Some(fields)
+}
+
+fn item_name(key: &str) -> Option<String> {
+    let key: ItemKey = serde_json::from_str(key.strip_prefix("k:")?).ok()?;
+    key.name
+}
+
+fn children(fields: &Map<String, Value>, probe: &str) -> BTreeSet<String> {
+    let probe = fields.get(probe).and_then(Value::as_object);
+    let keys = probe.into_iter().flat_map(|fields| fields.keys());
+    keys.filter_map(|key| key.strip_prefix("f:").map(str::to_owned))
+        .collect()
+}

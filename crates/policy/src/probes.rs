@@ -1,0 +1,186 @@
+//! From a need to probes: a function of what the owner wants and of the need, never of our own
+//! earlier writes, so the same need gives the same template whatever came before.
+
+use probepilot_api::{GuardProbe, ProbeTimings};
+use probepilot_kubelet::{StartGuard, Timings};
+
+use crate::managed::{FieldOwner, ProbeField, Temper};
+use crate::need::lengthened;
+use crate::timing::TimingField;
+use crate::workload::{ContainerProbes, Probe};
+
+/// Longest period of a startup probe that the operator writes, in seconds: a start is seen by the
+/// next attempt, so a longer period delays Ready.
+const LONGEST_STARTUP_PERIOD_SECONDS: u32 = 10;
+
+/// A budget to give, in seconds, with the liveness timings that rungs ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Startup budget in seconds.
+    pub seconds: u32,
+    /// Liveness timings to write as they are.
+    pub liveness: Option<ProbeTimings>,
+    /// The probe that is given what liveness timings alone do not reach.
+    pub probe: GuardProbe,
+}
+
+/// Timings that a manager declares who would put them back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    fields: Vec<HeldField>,
+}
+
+/// One timing that is left to its manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldField {
+    /// The probe.
+    pub probe: ProbeField,
+    /// The timing.
+    pub timing: TimingField,
+    /// Name of the manager that declares it.
+    pub manager: String,
+}
+
+impl Held {
+    /// What the managers of a container's probes hold.
+    #[must_use]
+    pub fn by(owners: &[FieldOwner]) -> Self {
+        let fighting = owners
+            .iter()
+            .filter(|owner| owner.temper() == Temper::Fights);
+        let fields = fighting.flat_map(|owner| {
+            [ProbeField::Liveness, ProbeField::Startup]
+                .into_iter()
+                .flat_map(move |probe| {
+                    let owned = TimingField::ALL
+                        .into_iter()
+                        .filter(move |timing| owner.owns(probe, timing.key()));
+                    owned.map(move |timing| HeldField {
+                        probe,
+                        timing,
+                        manager: owner.manager.clone(),
+                    })
+                })
+        });
+        Self {
+            fields: fields.collect(),
+        }
+    }
+
+    /// The manager that holds this timing.
+    #[must_use]
+    pub fn holder(&self, probe: ProbeField, timing: TimingField) -> Option<&str> {
+        let held = self
+            .fields
+            .iter()
+            .find(|field| field.probe == probe && field.timing == timing);
+        held.map(|field| field.manager.as_str())
+    }
+
+    /// `wanted`, but with the present value of every timing that is held.
+    fn respect(&self, probe: ProbeField, present: Timings, wanted: Timings) -> Timings {
+        TimingField::ALL
+            .into_iter()
+            .fold(wanted, |timings, timing| match self.holder(probe, timing) {
+                Some(_) => timing.set(timings, timing.get(present)),
+                None => timings,
+            })
+    }
+}
+
+/// The probes that give `wish` on top of what the owner wants.
+///
+/// Never shorter than the owner, never a liveness probe where there is none, and unchanged where
+/// the owner's budget is enough. Where every way is held by a manager that would fight, the result
+/// falls short of the wish; the caller compares budgets.
+#[must_use]
+pub fn probes(owner: &ContainerProbes, wish: Wish, held: &Held) -> ContainerProbes {
+    let enough = |probes: &ContainerProbes| {
+        probes
+            .guard()
+            .budget_seconds()
+            .is_none_or(|budget| budget >= wish.seconds)
+    };
+    let mut wanted = owner.clone();
+    if enough(&wanted) {
+        return wanted;
+    }
+    if let (Some(liveness), Some(timings)) = (&mut wanted.liveness, wish.liveness) {
+        let longer = lengthened(liveness.timings, timings);
+        liveness.timings = held.respect(ProbeField::Liveness, liveness.timings, longer);
+    }
+    if enough(&wanted) {
+        return wanted;
+    }
+    if let Some(startup) = &mut wanted.startup {
+        let longer = with_threshold_for(startup.timings, wish.seconds);
+        startup.timings = held.respect(ProbeField::Startup, startup.timings, longer);
+        return wanted;
+    }
+    let Some(liveness) = &mut wanted.liveness else {
+        return wanted;
+    };
+    let delay_held = held
+        .holder(ProbeField::Liveness, TimingField::InitialDelay)
+        .is_some();
+    if wish.probe == GuardProbe::Liveness && !delay_held {
+        liveness.timings = with_delay_for(liveness.timings, wish.seconds);
+    } else {
+        wanted.startup = Some(startup_like(liveness, wish.seconds));
+    }
+    wanted
+}
+
+/// A startup probe with liveness's own handler that guarantees so many seconds.
+fn startup_like(liveness: &Probe, seconds: u32) -> Probe {
+    let timings = Timings {
+        initial_delay_seconds: 0,
+        period_seconds: liveness
+            .timings
+            .period_seconds
+            .min(LONGEST_STARTUP_PERIOD_SECONDS),
+        timeout_seconds: liveness.timings.timeout_seconds,
+        failure_threshold: 1,
+    };
+    Probe {
+        timings: with_threshold_for(timings, seconds),
+        ..liveness.clone()
+    }
+}
+
+/// The threshold raised until `D + (F-1)*P` reaches `seconds`.
+fn with_threshold_for(timings: Timings, seconds: u32) -> Timings {
+    let rest = seconds.saturating_sub(timings.initial_delay_seconds);
+    let attempts = rest
+        .div_ceil(timings.period_seconds.max(1))
+        .saturating_add(1);
+    Timings {
+        failure_threshold: attempts.max(timings.failure_threshold),
+        ..timings
+    }
+}
+
+/// The delay raised until `D + (F-1)*P` reaches `seconds`.
+fn with_delay_for(timings: Timings, seconds: u32) -> Timings {
+    let covered =
+        timings.budget_seconds() - timings.initial_delay_seconds.min(timings.budget_seconds());
+    let delay = seconds
+        .saturating_sub(covered)
+        .max(timings.initial_delay_seconds);
+    Timings {
+        initial_delay_seconds: delay,
+        ..timings
+    }
+}
+
+/// The budget of probes in seconds; unlimited where nothing can kill the start.
+#[must_use]
+pub fn budget(probes: &ContainerProbes) -> u32 {
+    match probes.guard() {
+        StartGuard::None => u32::MAX,
+        guard => guard.budget_seconds().unwrap_or(u32::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests;
