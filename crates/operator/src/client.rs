@@ -1,0 +1,439 @@
+//! The client that every module uses: deadlines, rationing in a storm, and counting of answers.
+//!
+//! kube's own retry (15 tries inside one call, out of sight of everybody else) is switched off: a
+//! request is sent once, refusals are known to the whole process ([`Pace`]), and who asked decides
+//! whether to ask again.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::header::{HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use kube::client::{Body, ClientBuilder};
+use kube::{Client, Config};
+use thiserror::Error;
+use tower::buffer::BufferLayer;
+use tower::{BoxError, Layer, Service, ServiceExt};
+
+use crate::pace::Pace;
+
+/// Longest time that any request but a running watch may take, waiting in the queue included.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Longest time for a TCP and TLS connection to the API server.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Requests that may wait between the layers; kube uses the same number.
+const BUFFER: usize = 1024;
+
+/// Why a request has no answer, besides what the API server itself said.
+#[derive(Debug, Error)]
+pub enum TransportError {
+    /// The server refuses requests, and this one's time passed in the queue.
+    #[error(
+        "the API server refuses requests (429 or 503); this one waited {} s and was given up",
+        limit.as_secs_f64()
+    )]
+    HeldBack {
+        /// How long it waited.
+        limit: Duration,
+    },
+    /// The server did not answer in time.
+    #[error("the API server did not answer within {} s", limit.as_secs_f64())]
+    Deadline {
+        /// How long it was waited for.
+        limit: Duration,
+    },
+}
+
+/// What a request was for, as far as metrics tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verb {
+    /// A read of one object or a list.
+    Get,
+    /// A watch.
+    Watch,
+    /// A create.
+    Create,
+    /// A replace.
+    Update,
+    /// A patch.
+    Patch,
+    /// A delete.
+    Delete,
+    /// Anything else.
+    Other,
+}
+
+impl Verb {
+    fn of(method: &Method, uri: &Uri) -> Self {
+        match *method {
+            Method::GET if is_watch(uri) => Self::Watch,
+            Method::GET => Self::Get,
+            Method::POST => Self::Create,
+            Method::PUT => Self::Update,
+            Method::PATCH => Self::Patch,
+            Method::DELETE => Self::Delete,
+            _ => Self::Other,
+        }
+    }
+
+    /// The verb in RBAC's words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::Other => "other",
+        }
+    }
+}
+
+fn is_watch(uri: &Uri) -> bool {
+    uri.query()
+        .is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"))
+}
+
+/// Hears of every request that ended.
+pub trait Observer: Send + Sync {
+    /// `code` is the answer's status; `None` when there was no answer.
+    fn ended(&self, verb: Verb, code: Option<StatusCode>);
+}
+
+impl Observer for () {
+    fn ended(&self, _: Verb, _: Option<StatusCode>) {}
+}
+
+/// The clients of the process.
+#[derive(Clone)]
+pub struct Clients {
+    /// For everything but the lease. Rationed in a storm.
+    pub api: Client,
+    /// For the lease alone. Its requests are few by design (one each 2 s) and do not queue behind
+    /// others: a storm that hits workloads but not leases must not cost the leadership.
+    pub lease: Client,
+    /// The queue behind `api`, for those who show the weather.
+    pub pace: Arc<Pace>,
+}
+
+/// Builds the clients for the API server that `config` names.
+pub fn connect(mut config: Config, observer: Arc<dyn Observer>) -> Result<Clients, kube::Error> {
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT_DEADLINE);
+    config.headers.push((
+        USER_AGENT,
+        HeaderValue::from_static(concat!("probepilot/", env!("CARGO_PKG_VERSION"))),
+    ));
+    let pace = Arc::new(Pace::default());
+    let rationed = ApiLayer::new(Some(Arc::clone(&pace)), Arc::clone(&observer));
+    let direct = ApiLayer::new(None, observer);
+    Ok(Clients {
+        api: build(ClientBuilder::try_from(config.clone())?, &rationed),
+        lease: build(ClientBuilder::try_from(config)?, &direct),
+        pace,
+    })
+}
+
+/// Puts `layer` in front of a service; mocks come in here too.
+pub(crate) fn build<S, B>(builder: ClientBuilder<S>, layer: &ApiLayer) -> Client
+where
+    S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError> + Send + Sync + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    // The buffer makes the service cloneable, so that a request can wait its turn in its own future.
+    builder
+        .with_layer(&BufferLayer::new(BUFFER))
+        .with_layer(layer)
+        .build()
+}
+
+/// The layer behind [`connect`].
+#[derive(Clone)]
+pub(crate) struct ApiLayer {
+    pace: Option<Arc<Pace>>,
+    observer: Arc<dyn Observer>,
+    deadline: Duration,
+}
+
+impl ApiLayer {
+    pub(crate) fn new(pace: Option<Arc<Pace>>, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            pace,
+            observer,
+            deadline: REQUEST_DEADLINE,
+        }
+    }
+}
+
+impl<S> Layer<S> for ApiLayer {
+    type Service = ApiService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ApiService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service behind [`connect`].
+#[derive(Clone)]
+pub(crate) struct ApiService<S> {
+    inner: S,
+    layer: ApiLayer,
+}
+
+type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
+
+impl<S, B> Service<Request<Body>> for ApiService<S>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<AnswerBody>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        // Readiness is awaited after the queue, for the clone that is used.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (inner, layer) = (self.inner.clone(), self.layer.clone());
+        Box::pin(async move {
+            let verb = Verb::of(request.method(), request.uri());
+            let answer = layer.ask(inner, request, verb).await;
+            let code = answer.as_ref().ok().map(Response::status);
+            layer.observer.ended(verb, code);
+            answer
+        })
+    }
+}
+
+impl ApiLayer {
+    async fn ask<S, B>(
+        &self,
+        inner: S,
+        request: Request<Body>,
+        verb: Verb,
+    ) -> Result<Response<AnswerBody>, BoxError>
+    where
+        S: Service<Request<Body>, Response = Response<B>>,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let limit = self.deadline;
+        let end = tokio::time::Instant::now() + limit;
+        if let Some(pace) = &self.pace {
+            tokio::time::timeout_at(end, pace.admitted())
+                .await
+                .map_err(|_| TransportError::HeldBack { limit })?;
+        }
+        let exchange = async {
+            let response = inner.oneshot(request).await.map_err(Into::into)?;
+            self.tell(&response);
+            let (head, body) = response.into_parts();
+            // A watch's body goes on for minutes; kube's watcher bounds its silence. Any other
+            // body is read under the same deadline as the head.
+            let body = if verb == Verb::Watch && head.status.is_success() {
+                body.map_err(Into::into).boxed_unsync()
+            } else {
+                let bytes = body.collect().await.map_err(Into::into)?.to_bytes();
+                Full::new(bytes)
+                    .map_err(|never| match never {})
+                    .boxed_unsync()
+            };
+            Ok(Response::from_parts(head, body))
+        };
+        match tokio::time::timeout_at(end, exchange).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => {
+                if let Some(pace) = &self.pace {
+                    pace.refused(None);
+                }
+                Err(error)
+            }
+            // Slow is not refused: one slow read must not hold up everybody else.
+            Err(_) => Err(TransportError::Deadline { limit }.into()),
+        }
+    }
+
+    fn tell<B>(&self, response: &Response<B>) {
+        let Some(pace) = &self.pace else { return };
+        match response.status() {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                pace.refused(retry_after(response.headers()));
+            }
+            _ => pace.answered(),
+        }
+    }
+}
+
+/// The header's seconds. Kubernetes sends seconds only; a date is taken as no advice.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Api;
+    use kube::api::WatchParams;
+    use serde_json::json;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::failure::Failure;
+    use crate::pace::Weather;
+    use crate::testing::{MockServer, mock_with};
+
+    #[derive(Default)]
+    struct Log(Mutex<Vec<(Verb, Option<u16>)>>);
+
+    impl Observer for Log {
+        fn ended(&self, verb: Verb, code: Option<StatusCode>) {
+            let code = code.map(|code| code.as_u16());
+            self.0.lock().unwrap().push((verb, code));
+        }
+    }
+
+    struct Scene {
+        maps: Api<ConfigMap>,
+        server: MockServer,
+        pace: Arc<Pace>,
+        log: Arc<Log>,
+    }
+
+    fn scene() -> Scene {
+        let (pace, log) = (Arc::new(Pace::default()), Arc::new(Log::default()));
+        let layer = ApiLayer::new(
+            Some(Arc::clone(&pace)),
+            Arc::clone(&log) as Arc<dyn Observer>,
+        );
+        let (client, server) = mock_with(&layer);
+        let maps = Api::default_namespaced(client);
+        Scene {
+            maps,
+            server,
+            pace,
+            log,
+        }
+    }
+
+    fn get(maps: &Api<ConfigMap>) -> tokio::task::JoinHandle<Result<ConfigMap, kube::Error>> {
+        let maps = maps.clone();
+        tokio::spawn(async move { maps.get("x").await })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_answers_costs_the_deadline_and_no_pause() {
+        let mut scene = scene();
+        let start = Instant::now();
+        let asked = get(&scene.maps);
+        let _unanswered = scene.server.next().await;
+        let error = asked.await.unwrap().unwrap_err();
+        assert_eq!(Failure::of(&error), Failure::Deadline);
+        assert_eq!(start.elapsed().as_secs(), REQUEST_DEADLINE.as_secs());
+        assert_eq!(*scene.pace.weather().borrow(), Weather::Calm);
+        assert_eq!(*scene.log.0.lock().unwrap(), [(Verb::Get, None)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_request_is_sent_once_and_holds_up_the_next_as_long_as_asked() {
+        let mut scene = scene();
+        let refused = get(&scene.maps);
+        let call = scene.server.next().await;
+        call.refuse_with(429, "TooManyRequests", &[("retry-after", "4")]);
+        let error = refused.await.unwrap().unwrap_err();
+        assert_eq!(Failure::of(&error), Failure::Refused);
+
+        let start = Instant::now();
+        let next = get(&scene.maps);
+        let call = scene.server.next().await;
+        let waited = start.elapsed().as_secs_f64();
+        assert!((4.0..=5.1).contains(&waited), "waited {waited} s");
+        call.answer(&json!({"metadata": {"name": "x"}}));
+        assert!(next.await.unwrap().is_ok());
+        assert_eq!(
+            scene.server.waiting(),
+            0,
+            "nothing is retried behind the caller's back"
+        );
+        let log = scene.log.0.lock().unwrap().clone();
+        assert_eq!(log, [(Verb::Get, Some(429)), (Verb::Get, Some(200))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_in_the_queue_counts_as_time_of_the_request() {
+        let mut scene = scene();
+        let refused = get(&scene.maps);
+        let call = scene.server.next().await;
+        call.refuse_with(503, "ServiceUnavailable", &[("retry-after", "15")]);
+        assert!(refused.await.unwrap().is_err());
+
+        let start = Instant::now();
+        let error = get(&scene.maps).await.unwrap().unwrap_err();
+        assert_eq!(Failure::of(&error), Failure::Refused);
+        assert_eq!(start.elapsed().as_secs(), REQUEST_DEADLINE.as_secs());
+        assert_eq!(scene.server.waiting(), 0, "it was never sent");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_connection_counts_as_a_storm() {
+        let mut scene = scene();
+        let asked = get(&scene.maps);
+        scene.server.next().await.hang_up();
+        let error = asked.await.unwrap().unwrap_err();
+        assert_eq!(Failure::of(&error), Failure::Unreachable);
+        assert!(matches!(
+            *scene.pace.weather().borrow(),
+            Weather::Storm { .. }
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_running_watch_has_no_deadline_but_its_start_has() {
+        use futures::StreamExt;
+        let mut scene = scene();
+        let maps = scene.maps.clone();
+        let watching = tokio::spawn(async move {
+            let stream = maps.watch(&WatchParams::default(), "0").await?;
+            let mut stream = std::pin::pin!(stream);
+            stream.next().await.expect("an event")
+        });
+        let call = scene.server.next().await;
+        let stream = call.watch();
+        tokio::time::sleep(REQUEST_DEADLINE * 5).await;
+        stream.event("ADDED", &json!({"metadata": {"name": "x"}}));
+        assert!(watching.await.unwrap().is_ok());
+
+        let maps = scene.maps.clone();
+        let start = Instant::now();
+        let starting =
+            tokio::spawn(async move { maps.watch(&WatchParams::default(), "0").await.map(|_| ()) });
+        let _unanswered = scene.server.next().await;
+        let error = starting.await.unwrap().unwrap_err();
+        assert_eq!(Failure::of(&error), Failure::Deadline);
+        assert_eq!(start.elapsed().as_secs(), REQUEST_DEADLINE.as_secs());
+    }
+}

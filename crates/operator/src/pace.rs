@@ -1,0 +1,294 @@
+//! How fast the process may ask while the API server refuses requests.
+//!
+//! A server that answers 429 or 503, or that cannot be reached, is in a *storm*. While it lasts all
+//! callers share one queue: nothing is sent before the pause that the server asked for is over
+//! (`Retry-After`; without one 1 s, doubling to 8 s), and then one request a second. Each answer that
+//! is no refusal halves the gap, until there is none: the waiting callers come back over two
+//! seconds or so, not in one wave.
+//!
+//! [`Weather`] is the state machine, told the time by its caller; [`Pace`] is the queue around it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+/// Gap between two requests in a storm. With the lease's own requests, one every 2 s at most, the
+/// process stays below two requests a second.
+const GAP: Duration = Duration::from_secs(1);
+
+/// A gap this short is none; the storm is over.
+const CALM_BELOW: Duration = Duration::from_millis(100);
+
+/// First pause after a refusal that names none.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest pause that the process chooses itself.
+const LONGEST_OWN_PAUSE: Duration = Duration::from_secs(8);
+
+/// Longest `Retry-After` that is honoured: with the watches' own back-off (8 s and its jitter)
+/// everything is back within 30 s after the last refusal.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Whether the API server takes requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Weather {
+    /// It does: nothing is held back.
+    #[default]
+    Calm,
+    /// It refused some lately: requests are rationed.
+    Storm {
+        /// When the first refusal came.
+        since: Instant,
+        /// Before this nothing is sent.
+        not_before: Instant,
+        /// Time to leave between two requests.
+        gap: Duration,
+        /// Refusals in a row.
+        refusals: u32,
+    },
+}
+
+impl Weather {
+    /// Whether a request may be sent at `now`, and if not, how long to wait before asking again.
+    /// Being admitted takes the place: the next one comes a gap later.
+    pub fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+        match self {
+            Self::Calm => Ok(()),
+            Self::Storm {
+                not_before, gap, ..
+            } => {
+                if now < *not_before {
+                    return Err(*not_before - now);
+                }
+                *not_before = now + *gap;
+                Ok(())
+            }
+        }
+    }
+
+    /// The server refused. `retry_after` is what it asked for; `jitter` in 0..1 spreads the
+    /// processes that would otherwise all come back at once.
+    pub fn refused(&mut self, now: Instant, retry_after: Option<Duration>, jitter: f64) {
+        let (since, planned, refusals) = match *self {
+            Self::Calm => (now, now, 0),
+            Self::Storm {
+                since,
+                not_before,
+                refusals,
+                ..
+            } => (since, not_before, refusals),
+        };
+        let own = FIRST_PAUSE
+            .saturating_mul(1 << refusals.min(8))
+            .min(LONGEST_OWN_PAUSE);
+        let pause = retry_after.unwrap_or(own).clamp(GAP, LONGEST_PAUSE);
+        let spread = pause.mul_f64(jitter.clamp(0.0, 1.0) / 4.0);
+        *self = Self::Storm {
+            since,
+            not_before: planned.max(now + pause + spread),
+            gap: GAP,
+            refusals: refusals.saturating_add(1),
+        };
+    }
+
+    /// The server answered, whatever it said.
+    pub fn answered(&mut self) {
+        if let Self::Storm { gap, refusals, .. } = self {
+            *gap /= 2;
+            *refusals = 0;
+            if *gap < CALM_BELOW {
+                *self = Self::Calm;
+            }
+        }
+    }
+}
+
+/// The queue in front of the API server, shared by every caller of the process.
+#[derive(Debug)]
+pub struct Pace {
+    weather: Mutex<Weather>,
+    line: Semaphore,
+    news: watch::Sender<Weather>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            weather: Mutex::default(),
+            // First come, first served: whoever holds the permit is the one that waits for the gap.
+            line: Semaphore::new(1),
+            news: watch::Sender::new(Weather::Calm),
+        }
+    }
+}
+
+impl Pace {
+    /// Waits until a request may be sent. The caller bounds the wait.
+    pub async fn admitted(&self) {
+        if matches!(*self.lock(), Weather::Calm) {
+            return;
+        }
+        // The semaphore is never closed.
+        let _first_in_line = self.line.acquire().await;
+        loop {
+            let admission = self.lock().admit(Instant::now());
+            match admission {
+                Ok(()) => return,
+                Err(wait) => tokio::time::sleep(wait).await,
+            }
+        }
+    }
+
+    /// Tells the outcome of a request that the server refused or that did not reach it.
+    pub fn refused(&self, retry_after: Option<Duration>) {
+        let now = Instant::now();
+        let mut weather = self.lock();
+        let was_calm = matches!(*weather, Weather::Calm);
+        weather.refused(now, retry_after, fastrand::f64());
+        if was_calm {
+            tracing::warn!(
+                "the API server refuses requests; the operator slows down to one a second until it answers again"
+            );
+        }
+        self.tell(&weather);
+    }
+
+    /// Tells that the server answered.
+    pub fn answered(&self) {
+        let mut weather = self.lock();
+        let Weather::Storm { since, .. } = *weather else {
+            return;
+        };
+        weather.answered();
+        if matches!(*weather, Weather::Calm) {
+            let seconds = since.elapsed().as_secs();
+            tracing::info!(seconds, "the API server takes requests again");
+        }
+        self.tell(&weather);
+    }
+
+    /// Follows the weather: calm or storm.
+    pub fn weather(&self) -> watch::Receiver<Weather> {
+        self.news.subscribe()
+    }
+
+    fn tell(&self, weather: &Weather) {
+        self.news.send_replace(*weather);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Weather> {
+        self.weather.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    #[test]
+    fn calm_admits_everything_at_once() {
+        let mut weather = Weather::Calm;
+        let now = Instant::now();
+        assert!((0..1000).all(|_| weather.admit(now).is_ok()));
+    }
+
+    #[test]
+    fn the_pause_is_what_the_server_asks_within_bounds() {
+        let cases = [
+            ("asked", Some(5.0), 5.0),
+            ("zero is no licence to hurry", Some(0.0), 1.0),
+            ("an hour is not waited", Some(3600.0), 15.0),
+            ("nothing asked", None, 1.0),
+        ];
+        for (name, retry_after, expected) in cases {
+            let now = Instant::now();
+            let mut weather = Weather::Calm;
+            weather.refused(now, retry_after.map(seconds), 0.0);
+            assert_eq!(weather.admit(now), Err(seconds(expected)), "{name}");
+        }
+    }
+
+    #[test]
+    fn without_retry_after_pauses_double_to_eight_seconds() {
+        let mut now = Instant::now();
+        let mut weather = Weather::Calm;
+        for expected in [1.0, 2.0, 4.0, 8.0, 8.0] {
+            weather.refused(now, None, 0.0);
+            assert_eq!(weather.admit(now), Err(seconds(expected)));
+            now += seconds(expected);
+            assert_eq!(weather.admit(now), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_late_refusal_never_shortens_the_pause() {
+        let now = Instant::now();
+        let mut weather = Weather::Calm;
+        weather.refused(now, Some(seconds(10.0)), 0.0);
+        weather.refused(now, Some(seconds(1.0)), 0.0);
+        assert_eq!(weather.admit(now), Err(seconds(10.0)));
+    }
+
+    #[test]
+    fn answers_bring_the_callers_back_step_by_step() {
+        let now = Instant::now();
+        let mut weather = Weather::Calm;
+        weather.refused(now, None, 0.0);
+        let gaps: Vec<_> = std::iter::from_fn(|| {
+            weather.answered();
+            match weather {
+                Weather::Calm => None,
+                Weather::Storm { gap, .. } => Some(gap.as_millis()),
+            }
+        })
+        .collect();
+        assert_eq!(gaps, [500, 250, 125]);
+    }
+
+    /// Many callers in a storm of a minute: none is let through faster than once a second, and
+    /// all are through soon after it.
+    #[tokio::test(start_paused = true)]
+    async fn a_storm_lets_one_request_a_second_through_and_ends() {
+        let pace = Arc::new(Pace::default());
+        let start = Instant::now();
+        let storm = seconds(60.0);
+        pace.refused(None);
+        let callers: Vec<_> = (0..200)
+            .map(|_| {
+                let pace = Arc::clone(&pace);
+                tokio::spawn(async move {
+                    let mut sent = Vec::new();
+                    loop {
+                        pace.admitted().await;
+                        sent.push(start.elapsed());
+                        if start.elapsed() >= storm {
+                            pace.answered();
+                            return sent;
+                        }
+                        pace.refused(Some(seconds(1.0)));
+                    }
+                })
+            })
+            .collect();
+        let mut sent = Vec::new();
+        for caller in callers {
+            sent.extend(caller.await.unwrap());
+        }
+        let during = sent.iter().filter(|at| **at < storm).count();
+        let last = sent.iter().max().unwrap();
+        assert!((30..=60).contains(&during), "{during} requests in 60 s");
+        assert!(
+            *last < storm + seconds(5.0),
+            "the last one went at {last:?}"
+        );
+        assert!(matches!(*pace.weather().borrow(), Weather::Calm));
+    }
+}
