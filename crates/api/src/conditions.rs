@@ -34,8 +34,25 @@ impl fmt::Display for ConditionType {
     }
 }
 
+/// Status of a condition, as metav1.Condition spells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It cannot be said.
+    Unknown,
+}
+
+impl fmt::Display for ConditionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident => $condition:ident),+ $(,)?) => {
+    ($($(#[doc = $doc:literal])+ $name:ident => $condition:ident $status:ident),+ $(,)?) => {
         /// Why a condition has its status: the closed list.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason {
@@ -52,6 +69,12 @@ macro_rules! reasons {
                 match self { $(Self::$name => ConditionType::$condition,)+ }
             }
 
+            /// The status that the condition has with this reason.
+            #[must_use]
+            pub fn status(self) -> ConditionStatus {
+                match self { $(Self::$name => ConditionStatus::$status,)+ }
+            }
+
             /// What the reason means, as the reference page prints it.
             #[must_use]
             pub fn description(self) -> &'static str {
@@ -62,82 +85,82 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// True: mode Enforce, and the spec works as written.
-    Enforcing => Ready,
-    /// True: mode Observe, and the spec works as written.
-    Observing => Ready,
-    /// False: the container has neither a liveness nor a startup probe, so no probe can end its start.
-    NoProbe => Ready,
-    /// False: several containers have such a probe; name one in containerName.
-    AmbiguousContainer => Ready,
-    /// False: the container is a sidecar in initContainers, which is not supported.
-    SidecarContainer => Ready,
-    /// False: an older policy names the same container.
-    Duplicate => Ready,
-    /// True: the target and its container exist.
-    Found => TargetFound,
-    /// False: the target does not exist in this namespace.
-    NotFound => TargetFound,
-    /// False: the target has no container of that name.
-    ContainerNotFound => TargetFound,
-    /// Unknown: the target was not read yet.
-    Reading => TargetFound,
-    /// True: the budget of the template covers the need.
-    Covered => InSync,
-    /// True: no rule says anything at this count.
-    NothingAsked => InSync,
-    /// True: what the rules ask is shorter than the owner's own probes; the owner's stay.
-    WouldShorten => InSync,
-    /// False: more is needed, and mode Observe writes nothing.
-    ObserveOnly => InSync,
-    /// False: more is needed, and the raise window has not passed.
-    Stabilizing => InSync,
-    /// False: more is needed, and the last write is too recent.
-    MinInterval => InSync,
-    /// False: more is needed, but a write would stop healthy pods before new ones run; it waits for a kill or the owner's next rollout.
-    RestartNeeded => InSync,
-    /// False: more is needed, and behavior.raise.policy OnKill waits for a kill.
-    WaitingForKill => InSync,
-    /// False: more is needed, and other rollouts come first.
-    Queued => InSync,
-    /// False: more is needed, and the target is rolling out.
-    RollingOut => InSync,
-    /// False: more is needed, and the target is paused.
-    Paused => InSync,
-    /// False: more is needed, and every timing that could give it is declared by a manager that would fight.
-    Yielded => InSync,
-    /// False: more is needed, and the target belongs to another controller, which would revert a write.
-    OwnedByController => InSync,
-    /// False: more is needed, and the workload or its namespace is annotated to be left alone.
-    Ignored => InSync,
-    /// False: more is needed, and the operator runs with --read-only.
-    ReadOnly => InSync,
-    /// False: more is needed, and the API server refused the write.
-    WriteRefused => InSync,
-    /// False: a write is on its way.
-    Writing => InSync,
-    /// Unknown: the need is not known yet, because a count is missing or the target cannot be judged.
-    NeedUnknown => InSync,
-    /// False: the container does not loop.
-    NotLooping => CrashLooping,
-    /// True: a pod waits in CrashLoopBackOff.
-    BackOff => CrashLooping,
-    /// True: two startup kills within 10 minutes.
-    RepeatedKills => CrashLooping,
-    /// True: every count was read lately.
-    Counted => CountFresh,
-    /// True: the policy has no rules, so nothing is counted.
-    NoRules => CountFresh,
-    /// Unknown: no count was read yet.
-    CountPending => CountFresh,
-    /// False: the operator's role may not list the resource; the message has the rule to add.
-    CountForbidden => CountFresh,
-    /// False: the API server does not serve the resource.
-    NoSuchResource => CountFresh,
-    /// False: the API server answered without a total, so the count is unknown.
-    CountUnknown => CountFresh,
-    /// False: the API server cannot be asked; the last value is kept.
-    CountUnavailable => CountFresh,
+    /// Mode Enforce, and the spec works as written.
+    Enforcing => Ready True,
+    /// Mode Observe, and the spec works as written.
+    Observing => Ready True,
+    /// The container has neither a liveness nor a startup probe, so no probe can end its start.
+    NoProbe => Ready False,
+    /// Several containers have such a probe; name one in containerName.
+    AmbiguousContainer => Ready False,
+    /// The container is a sidecar in initContainers, which is not supported.
+    SidecarContainer => Ready False,
+    /// An older policy names the same container.
+    Duplicate => Ready False,
+    /// The target and its container exist.
+    Found => TargetFound True,
+    /// The target does not exist in this namespace.
+    NotFound => TargetFound False,
+    /// The target has no container of that name.
+    ContainerNotFound => TargetFound False,
+    /// The target was not read yet.
+    Reading => TargetFound Unknown,
+    /// The budget of the template covers the need.
+    Covered => InSync True,
+    /// No rule says anything at this count.
+    NothingAsked => InSync True,
+    /// What the rules ask is shorter than the owner's own probes; the owner's stay.
+    WouldShorten => InSync True,
+    /// More is needed, and mode Observe writes nothing.
+    ObserveOnly => InSync False,
+    /// More is needed, and the raise window has not passed.
+    Stabilizing => InSync False,
+    /// More is needed, and the last write is too recent.
+    MinInterval => InSync False,
+    /// More is needed, but a write would stop healthy pods before new ones run; it waits for a kill or the owner's next rollout.
+    RestartNeeded => InSync False,
+    /// More is needed, and behavior.raise.policy OnKill waits for a kill.
+    WaitingForKill => InSync False,
+    /// More is needed, and other rollouts come first.
+    Queued => InSync False,
+    /// More is needed, and the target is rolling out.
+    RollingOut => InSync False,
+    /// More is needed, and the target is paused.
+    Paused => InSync False,
+    /// More is needed, and every timing that could give it is declared by a manager that would fight.
+    Yielded => InSync False,
+    /// More is needed, and the target belongs to another controller, which would revert a write.
+    OwnedByController => InSync False,
+    /// More is needed, and the workload or its namespace is annotated to be left alone.
+    Ignored => InSync False,
+    /// More is needed, and the operator runs with --read-only.
+    ReadOnly => InSync False,
+    /// More is needed, and the API server refused the write.
+    WriteRefused => InSync False,
+    /// A write is on its way.
+    Writing => InSync False,
+    /// The need is not known yet, because a count is missing or the target cannot be judged.
+    NeedUnknown => InSync Unknown,
+    /// The container does not loop.
+    NotLooping => CrashLooping False,
+    /// A pod waits in CrashLoopBackOff.
+    BackOff => CrashLooping True,
+    /// Two startup kills within 10 minutes.
+    RepeatedKills => CrashLooping True,
+    /// Every count was read lately.
+    Counted => CountFresh True,
+    /// The policy has no rules, so nothing is counted.
+    NoRules => CountFresh True,
+    /// No count was read yet.
+    CountPending => CountFresh Unknown,
+    /// The operator's role may not list the resource; the message has the rule to add.
+    CountForbidden => CountFresh False,
+    /// The API server does not serve the resource.
+    NoSuchResource => CountFresh False,
+    /// The API server answered without a total, so the count is unknown.
+    CountUnknown => CountFresh False,
+    /// The API server cannot be asked; the last value is kept.
+    CountUnavailable => CountFresh False,
 }
 
 impl fmt::Display for Reason {

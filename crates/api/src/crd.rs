@@ -68,13 +68,18 @@ pub fn reference_markdown() -> String {
     for condition in ConditionType::ALL {
         let _ = writeln!(
             page,
-            "\n## Condition `{condition}`\n\n| reason | status and meaning |\n|---|---|"
+            "\n## Condition `{condition}`\n\n| reason | status | meaning |\n|---|---|---|"
         );
         for reason in Reason::ALL
             .iter()
             .filter(|reason| reason.condition() == condition)
         {
-            let _ = writeln!(page, "| `{reason}` | {} |", reason.description());
+            let _ = writeln!(
+                page,
+                "| `{reason}` | {} | {} |",
+                reason.status(),
+                reason.description()
+            );
         }
     }
     page

@@ -18,7 +18,7 @@ mod timings;
 pub use behavior::{
     Apply, Behavior, GuardProbe, Limits, LowerBehavior, LowerPolicy, RaiseBehavior, RaisePolicy,
 };
-pub use conditions::{ConditionType, Reason};
+pub use conditions::{ConditionStatus, ConditionType, Reason};
 pub use crd::{crd, crd_yaml, reference_markdown};
 pub use policy::{Mode, ProbePolicy, ProbePolicySpec, TargetKind, TargetRef};
 pub use rules::{CountSelector, Linear, Point, ScalingRule, Step};

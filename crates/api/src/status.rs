@@ -157,6 +157,9 @@ pub struct Memory {
     /// Since when less is needed than there is, with the highest need of that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_lower: Option<Pending>,
+    /// When the budget was last lowered; it is lowered at most once a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lowered_at: Option<Time>,
     /// Lives that were judged, newest last; each is judged once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -174,12 +177,10 @@ pub struct Pending {
     pub since: Time,
     /// When that was last seen; a long gap starts the window again.
     pub observed_at: Time,
-    /// The extreme need of the window: the lowest for a raise, the highest for a lower. Unit: seconds.
-    #[schemars(range(min = 0))]
-    pub need_seconds: i64,
-    /// The metadata.generation of the policy under which the window began.
-    #[serde(default)]
-    pub generation: i64,
+    /// The extreme of each count in the window: the lowest for a raise, the highest for a lower.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub counts: Vec<CountStatus>,
 }
 
 /// One life of the container that was judged.

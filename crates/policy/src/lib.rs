@@ -5,19 +5,31 @@
 //! in as an argument and everything observed as an [`Observation`].
 
 mod baseline;
+mod choose;
+mod condition;
+mod decide;
+mod decision;
+mod events;
+mod gate;
 mod kills;
 mod managed;
 mod need;
 mod observation;
+mod pace;
 mod patch;
 mod pod;
 mod policy;
 mod probes;
+mod queue;
+mod report;
 mod timing;
 mod verdict;
 mod workload;
 
 pub use baseline::{Baseline, BaselineRecord};
+pub use condition::ConditionState;
+pub use decide::{decide, remember_write};
+pub use decision::{Action, Cause, Decision, Event, Priority, Probes, Startup, Write};
 pub use kills::{KilledNow, Kills, unread};
 pub use managed::{FieldOwner, ManagedProbes, Operation, ProbeField, Temper};
 pub use need::{Ask, Asked, need};
@@ -28,6 +40,8 @@ pub use patch::patch;
 pub use pod::{ContainerView, FailedProbe, KillingEvent, Life, Owner, PodView};
 pub use policy::{Bounds, CurvePoint, Form, Lower, Policy, PolicyError, Raise, Rule, Rung};
 pub use probes::{Held, HeldField, Wish, budget, probes};
+pub use queue::{PolicyKey, RolloutQueue};
+pub use report::{intent, last_write, status, worth_writing};
 pub use timing::TimingField;
 pub use verdict::{Confidence, Finding, Judgement, Verdict, judge};
 pub use workload::{ContainerProbes, Probe, Rollout, Strategy, Workload, WorkloadError};

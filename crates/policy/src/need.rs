@@ -37,6 +37,17 @@ pub enum Asked {
     Unknown,
 }
 
+impl Asked {
+    /// The ask, where there is one.
+    #[must_use]
+    pub fn ask(&self) -> Option<&Ask> {
+        match self {
+            Self::Ask(ask) => Some(ask),
+            Self::Nothing { .. } | Self::Unknown => None,
+        }
+    }
+}
+
 /// Percent that a curve's budget gets on top, so that the next write is some growth away.
 const CURVE_HEADROOM_PERCENT: u64 = 25;
 

@@ -1,0 +1,214 @@
+//! Conditions that need no gate: what was found, what is counted, what is covered.
+
+use probepilot_api::{Mode, Reason};
+
+use crate::baseline::Baseline;
+use crate::condition::ConditionState;
+use crate::kills::Kills;
+use crate::managed::ProbeField;
+use crate::need::Ask;
+use crate::observation::{CountFailureKind, Observation};
+use crate::policy::Policy;
+use crate::probes::{Held, budget};
+use crate::timing::TimingField;
+use crate::workload::{ContainerProbes, Workload};
+
+fn state(reason: Reason, message: impl Into<String>) -> ConditionState {
+    ConditionState::new(reason, message)
+}
+
+pub(super) fn unread(policy: &Policy) -> Vec<ConditionState> {
+    vec![
+        mode(policy),
+        state(
+            Reason::Reading,
+            format!("{} was not read yet", policy.target.display()),
+        ),
+        need_unknown(),
+        not_looping(),
+    ]
+}
+
+pub(super) fn missing(policy: &Policy) -> Vec<ConditionState> {
+    vec![
+        mode(policy),
+        state(
+            Reason::NotFound,
+            format!(
+                "there is no {} in this namespace; create it, or correct spec.targetRef",
+                policy.target.display()
+            ),
+        ),
+        need_unknown(),
+        not_looping(),
+    ]
+}
+
+/// `problem` belongs to Ready or to TargetFound; the other one is filled in.
+pub(super) fn no_container(
+    policy: &Policy,
+    workload: &Workload,
+    problem: ConditionState,
+) -> Vec<ConditionState> {
+    let other = if problem.reason == Reason::ContainerNotFound {
+        mode(policy)
+    } else {
+        found(workload)
+    };
+    vec![other, problem, need_unknown(), not_looping()]
+}
+
+pub(super) fn duplicate(other: &str) -> Vec<ConditionState> {
+    let text =
+        format!("policy {other} is older and names the same container; delete one of the two");
+    vec![state(Reason::Duplicate, text), need_unknown()]
+}
+
+pub(super) fn found(workload: &Workload) -> ConditionState {
+    state(Reason::Found, format!("{} exists", workload.display()))
+}
+
+pub(super) fn need_unknown() -> ConditionState {
+    state(
+        Reason::NeedUnknown,
+        "the needed budget is not known yet; see the other conditions",
+    )
+}
+
+fn mode(policy: &Policy) -> ConditionState {
+    match policy.mode {
+        Mode::Observe => state(Reason::Observing, "measures and recommends; writes nothing"),
+        Mode::Enforce => state(
+            Reason::Enforcing,
+            "rewrites probes when their budget does not cover the need",
+        ),
+    }
+}
+
+pub(super) fn ready(policy: &Policy, workload: &Workload, baseline: &Baseline) -> ConditionState {
+    if baseline.probes.liveness.is_none() && baseline.probes.startup.is_none() {
+        let text = format!(
+            "container {} of {} has neither a liveness nor a startup probe, so no probe can end its start; there is nothing to scale",
+            baseline.probes.name,
+            workload.display()
+        );
+        return state(Reason::NoProbe, text);
+    }
+    mode(policy)
+}
+
+pub(super) fn looping(kills: &Kills) -> ConditionState {
+    if kills.backing_off {
+        state(Reason::BackOff, "a pod waits in CrashLoopBackOff")
+    } else if kills.repeated {
+        state(
+            Reason::RepeatedKills,
+            "a probe killed the start at least twice within 10 minutes",
+        )
+    } else {
+        not_looping()
+    }
+}
+
+fn not_looping() -> ConditionState {
+    state(Reason::NotLooping, "no pod is in a crash loop")
+}
+
+/// In sync: nothing is asked, or the present budget is enough.
+pub(super) fn covered(
+    current: &ContainerProbes,
+    baseline: &Baseline,
+    ask: Option<&Ask>,
+) -> ConditionState {
+    let Some(present) = current.guard().budget_seconds() else {
+        return state(Reason::Covered, "no probe can end the start");
+    };
+    let Some(ask) = ask else {
+        return state(
+            Reason::NothingAsked,
+            format!("no rule asks for a budget; the present {present} s stay"),
+        );
+    };
+    let owner = budget(&baseline.probes);
+    let (needed, count) = (ask.need_seconds, ask.count);
+    if baseline.probes == *current && needed < owner {
+        let text = format!(
+            "the rules ask for {needed} s at a count of {count}, less than the {owner} s of the owner's probes, which stay"
+        );
+        return state(Reason::WouldShorten, text);
+    }
+    state(
+        Reason::Covered,
+        format!(
+            "the startup budget of {present} s covers the {needed} s needed at a count of {count}"
+        ),
+    )
+}
+
+/// Every way to the need is declared by a manager that would put it back.
+pub(super) fn yielded(current: &ContainerProbes, ask: &Ask, held: &Held) -> ConditionState {
+    let field = if current.startup.is_some() {
+        (
+            ProbeField::Startup,
+            TimingField::FailureThreshold,
+            "startupProbe.failureThreshold",
+        )
+    } else {
+        (
+            ProbeField::Liveness,
+            TimingField::InitialDelay,
+            "livenessProbe.initialDelaySeconds",
+        )
+    };
+    let manager = held.holder(field.0, field.1).unwrap_or("another manager");
+    let text = format!(
+        "needs a startup budget of {} s and has {} s, but {manager} declares {} and would put it back: raise it there, or stop declaring it",
+        ask.need_seconds,
+        budget(current),
+        field.2
+    );
+    state(Reason::Yielded, text)
+}
+
+/// One condition for all counts: the worst answers.
+pub(super) fn counts(policy: &Policy, observation: &Observation) -> Vec<ConditionState> {
+    if policy.rules.is_empty() {
+        return vec![state(
+            Reason::NoRules,
+            "the policy has no rules, so nothing is counted",
+        )];
+    }
+    let mut pending = false;
+    for rule in &policy.rules {
+        let count = observation
+            .counts
+            .iter()
+            .find(|count| count.selector == rule.count);
+        match count.and_then(|count| Some((count, count.failure.as_ref()?))) {
+            Some((count, failure)) => {
+                let reason = match failure.kind {
+                    CountFailureKind::Forbidden => Reason::CountForbidden,
+                    CountFailureKind::NoSuchResource => Reason::NoSuchResource,
+                    CountFailureKind::UnknownTotal => Reason::CountUnknown,
+                    CountFailureKind::Unavailable => Reason::CountUnavailable,
+                };
+                let kept = count.last.map_or_else(
+                    || "; no earlier value is known, so this rule says nothing".to_owned(),
+                    |sample| {
+                        format!(
+                            "; the last value, {} at {}, is kept",
+                            sample.value,
+                            sample.at.strftime("%H:%M:%SZ")
+                        )
+                    },
+                );
+                return vec![state(reason, format!("{}{kept}", failure.message))];
+            }
+            None => pending |= count.is_none_or(|count| count.last.is_none()),
+        }
+    }
+    if pending {
+        return vec![state(Reason::CountPending, "a count was not read yet")];
+    }
+    vec![state(Reason::Counted, "every count was read lately")]
+}

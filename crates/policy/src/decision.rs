@@ -1,0 +1,128 @@
+//! What is to be done about one policy, as plain data.
+
+use jiff::SignedDuration;
+use probepilot_api::{BudgetSource, Memory, ProbePair};
+
+use crate::baseline::BaselineRecord;
+use crate::condition::ConditionState;
+use crate::observation::Count;
+use crate::verdict::Verdict;
+use crate::workload::ContainerProbes;
+
+/// Everything that follows from one observation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The container, once it is known.
+    pub container: Option<String>,
+    /// The numbers.
+    pub startup: Startup,
+    /// The probes that the target should carry, and the owner's own.
+    pub probes: Option<Probes>,
+    /// What to do to the target.
+    pub action: Action,
+    /// One of each condition type.
+    pub conditions: Vec<ConditionState>,
+    /// What to tell people now.
+    pub events: Vec<Event>,
+    /// What to remember.
+    pub memory: Memory,
+    /// The counts that were used.
+    pub counts: Vec<Count>,
+    /// The verdict to show.
+    pub verdict: Option<Verdict>,
+    /// When to look again although nothing was seen to change.
+    pub look_again: Option<SignedDuration>,
+}
+
+/// The numbers behind a decision, in seconds. `None` is unknown, never zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Startup {
+    /// The count of the rule that decides.
+    pub count: Option<i64>,
+    /// The budget that rules ask for.
+    pub need_seconds: Option<u32>,
+    /// The budget that the template guarantees.
+    pub budget_seconds: Option<u32>,
+    /// Worst-case time from a hang to the kill.
+    pub detection_seconds: Option<u32>,
+    /// The same with the owner's own probes.
+    pub baseline_detection_seconds: Option<u32>,
+    /// What decides the need.
+    pub source: Option<BudgetSource>,
+    /// Place in the rollout queue.
+    pub queue_position: Option<usize>,
+}
+
+/// Timings wanted and timings of the owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probes {
+    /// What the target should carry now.
+    pub desired: ProbePair,
+    /// What its owner wants.
+    pub baseline: ProbePair,
+}
+
+/// What to do to the target.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Nothing.
+    None,
+    /// Ask the rollout queue for a slot.
+    Queue(Priority),
+    /// Write these probes.
+    Write(Box<Write>),
+}
+
+/// Order in the rollout queue: looping targets first, then the smallest budget for its need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Priority {
+    /// The target's container is in a crash loop.
+    pub looping: bool,
+    /// Budget per need, in thousandths.
+    pub coverage_permille: u32,
+}
+
+/// A write to the target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// The container's probes afterwards.
+    pub probes: ContainerProbes,
+    /// The record for the workload's annotation.
+    pub record: BaselineRecord,
+    /// Budget before, in seconds.
+    pub from_seconds: u32,
+    /// Budget afterwards, in seconds.
+    pub to_seconds: u32,
+    /// Why.
+    pub cause: Cause,
+    /// Why, in one sentence for status and events.
+    pub sentence: String,
+    /// Seconds after which the Deployment controller calls the rollout failed; `None` for other kinds.
+    pub progress_deadline_seconds: Option<u32>,
+    /// Whether it takes a rollout slot.
+    pub takes_slot: bool,
+}
+
+/// Why probes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// More is needed, and a probe is killing the target.
+    Kill,
+    /// More is needed, and nothing was killed.
+    Raise,
+    /// Less is needed, for the whole window.
+    Lower,
+    /// Our startup probe no longer matches the owner's liveness probe.
+    Handler,
+}
+
+/// Something to tell people, as an Event on the policy and, for writes, on the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whether somebody should look.
+    pub warning: bool,
+    /// CamelCase reason.
+    pub reason: String,
+    /// One sentence.
+    pub message: String,
+}

@@ -1,0 +1,187 @@
+//! A decision as status, and whether the difference is worth a write.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use probepilot_api::{ConditionType, Intent, LastWrite, Memory, ProbePolicyStatus, StartupStatus};
+
+use crate::decision::{Decision, Startup, Write};
+use crate::pace::{self, HEARTBEAT};
+use crate::policy::Policy;
+
+/// A count alone is written at most so often. Source: design, section 5.
+const COUNT_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
+/// A count that moved by less than this many percent is not news.
+const COUNT_NEWS_PERCENT: u64 = 5;
+/// A need that moved by this many percent is news at once, as when a rung is reached.
+const NEED_NEWS_PERCENT: u64 = 20;
+
+/// The policy's whole status after a decision.
+#[must_use]
+pub fn status(
+    policy: &Policy,
+    decision: &Decision,
+    prior: &ProbePolicyStatus,
+    generation: i64,
+    now: Timestamp,
+) -> ProbePolicyStatus {
+    let conditions = decision.conditions.iter();
+    ProbePolicyStatus {
+        observed_generation: Some(generation),
+        target: Some(policy.target.display()),
+        container: decision.container.clone(),
+        verdict: decision.verdict.map(|verdict| verdict.to_string()),
+        startup: Some(StartupStatus::from(decision.startup)),
+        counts: decision
+            .counts
+            .iter()
+            .map(|count| pace::status(&count.selector, count.last))
+            .collect(),
+        desired: decision.probes.map(|probes| probes.desired),
+        baseline: decision.probes.map(|probes| probes.baseline),
+        memory: (decision.memory != Memory::default()).then(|| decision.memory.clone()),
+        last_write: prior.last_write.clone(),
+        conditions: conditions
+            .map(|state| state.render(&prior.conditions, generation, now))
+            .collect(),
+    }
+}
+
+impl From<Startup> for StartupStatus {
+    fn from(startup: Startup) -> Self {
+        let seconds = |value: Option<u32>| value.map(i64::from);
+        Self {
+            count: startup.count,
+            need_seconds: seconds(startup.need_seconds),
+            budget_seconds: seconds(startup.budget_seconds),
+            detection_seconds: seconds(startup.detection_seconds),
+            baseline_detection_seconds: seconds(startup.baseline_detection_seconds),
+            source: startup.source,
+            queue_position: startup
+                .queue_position
+                .and_then(|place| i64::try_from(place).ok()),
+        }
+    }
+}
+
+/// The intent of a write, for status before it is done.
+#[must_use]
+pub fn intent(write: &Write, target_uid: &str, at: Timestamp) -> Intent {
+    Intent {
+        at: Time(at),
+        target_uid: target_uid.to_owned(),
+        budget_seconds: write.to_seconds.into(),
+        probes: write.record.written,
+    }
+}
+
+/// The record of a write that was accepted.
+#[must_use]
+pub fn last_write(write: &Write, generation: Option<i64>, at: Timestamp) -> LastWrite {
+    LastWrite {
+        at: Time(at),
+        generation,
+        from_seconds: write.from_seconds.into(),
+        to_seconds: write.to_seconds.into(),
+        reason: write.sentence.clone(),
+    }
+}
+
+/// Whether `next` should replace `written`, the status as the API server has it.
+///
+/// At once when the decision differs; a count alone when it moved by 5 % and the last write of it is
+/// 10 minutes old; a waiting window every 10 minutes, so that a restart finds it without a gap.
+#[must_use]
+pub fn worth_writing(
+    written: &ProbePolicyStatus,
+    next: &ProbePolicyStatus,
+    now: Timestamp,
+) -> bool {
+    if essence(written) != essence(next) || need_is_news(written, next) {
+        return true;
+    }
+    let waited = |since: Option<&Time>, least| {
+        since.is_none_or(|since| now.duration_since(since.0) >= least)
+    };
+    let count_due = waited(
+        written
+            .counts
+            .iter()
+            .filter_map(|count| count.observed_at.as_ref())
+            .min(),
+        COUNT_INTERVAL,
+    );
+    let pending = written.memory.as_ref().and_then(|memory| {
+        memory
+            .pending_lower
+            .as_ref()
+            .or(memory.pending_raise.as_ref())
+    });
+    let heartbeat_due =
+        pending.is_some_and(|pending| waited(Some(&pending.observed_at), HEARTBEAT));
+    heartbeat_due || (count_due && count_is_news(written, next))
+}
+
+/// A status without what moves by itself: counts, needs, messages and times of looking.
+fn essence(status: &ProbePolicyStatus) -> ProbePolicyStatus {
+    let mut status = status.clone();
+    for count in &mut status.counts {
+        count.value = count.value.map(|_| 0);
+        count.observed_at = None;
+    }
+    if let Some(startup) = &mut status.startup {
+        startup.count = startup.count.map(|_| 0);
+        startup.need_seconds = startup.need_seconds.map(|_| 0);
+        startup.queue_position = startup.queue_position.map(|_| 1);
+    }
+    if let Some(memory) = &mut status.memory {
+        for pending in [&mut memory.pending_raise, &mut memory.pending_lower]
+            .into_iter()
+            .flatten()
+        {
+            pending.observed_at = pending.since.clone();
+            pending.counts.clear();
+        }
+    }
+    let said_by_reason =
+        [ConditionType::InSync, ConditionType::CountFresh].map(|kind| kind.to_string());
+    for condition in &mut status.conditions {
+        if said_by_reason.contains(&condition.type_) {
+            condition.message.clear();
+        }
+    }
+    status
+}
+
+fn need_is_news(written: &ProbePolicyStatus, next: &ProbePolicyStatus) -> bool {
+    let need = |status: &ProbePolicyStatus| {
+        status
+            .startup
+            .as_ref()
+            .and_then(|startup| startup.need_seconds)
+    };
+    moved(need(written), need(next), NEED_NEWS_PERCENT)
+}
+
+fn count_is_news(written: &ProbePolicyStatus, next: &ProbePolicyStatus) -> bool {
+    let pairs = written.counts.iter().zip(&next.counts);
+    pairs
+        .into_iter()
+        .any(|(before, after)| moved(before.value, after.value, COUNT_NEWS_PERCENT))
+}
+
+fn moved(before: Option<i64>, after: Option<i64>, percent: u64) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => {
+            let least = before
+                .unsigned_abs()
+                .saturating_mul(percent)
+                .div_ceil(100)
+                .max(1);
+            before.abs_diff(after) >= least
+        }
+        (before, after) => before != after,
+    }
+}
+
+#[cfg(test)]
+mod tests;
