@@ -1,12 +1,12 @@
 //! Closed forms over one probe's timings.
 
 use probepilot_api::ProbeTimings;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The timings of one probe with the API server's defaults filled in.
 ///
 /// `D`, `P`, `T` and `F` below stand for the four fields in order. All arithmetic saturates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timings {
     /// `D`: seconds after `state.running.startedAt` before the first attempt (K2, K4).
@@ -60,6 +60,16 @@ impl From<Timings> for ProbeTimings {
 }
 
 impl Timings {
+    /// The period in milliseconds, at least one second.
+    pub(crate) fn period_ms(&self) -> u64 {
+        u64::from(self.period_seconds.max(1)) * 1000
+    }
+
+    /// The timeout in milliseconds.
+    pub(crate) fn timeout_ms(&self) -> u64 {
+        u64::from(self.timeout_seconds) * 1000
+    }
+
     /// Seconds for which the kubelet is certain not to act on this probe: `D + (F-1)*P` (K16).
     ///
     /// The phase of the worker adds up to one period and a hanging attempt adds its timeout; neither
@@ -89,7 +99,7 @@ impl Timings {
 }
 
 /// The probe whose budget bounds the start of a container (K6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StartGuard {
     /// A startup probe: liveness does not run before it has succeeded once.
