@@ -1,3 +1,32 @@
-//! Developer commands: demo, test, cluster, gen, bench.
+//! Developer commands. Each has a file of its own.
 
-fn main() {}
+mod cluster;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of probepilot.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Cluster(cluster::Cluster),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Cluster(command) => command.run().await,
+    };
+    outcome.unwrap_or_else(|error| {
+        // The sentence, without a backtrace: it says what to do next.
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,388 @@
+//! Thousands of fake nodes and pods, played by kwok.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
+use kube::api::{DeleteParams, ListParams, PartialObjectMeta, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::wait::{self, Seen};
+
+/// Label of fake nodes, value `true`.
+pub const FAKE_NODE_LABEL: &str = "probepilot.test/fake";
+
+/// Requests in flight at once. More do not make the API server faster on two processors.
+const CONCURRENT: usize = 32;
+/// The longest one create request may take.
+const CREATE: Duration = Duration::from_secs(30);
+/// Pods deleted by one request: the API server ends a request after a minute.
+const DELETED_AT_ONCE: u32 = 2_000;
+/// Length of one padding variable: name, `=` and value.
+const PADDING: usize = 64;
+
+/// Many pods that are all alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodFleet {
+    /// Their namespace; made if it is missing.
+    pub namespace: String,
+    /// How many.
+    pub count: usize,
+    /// Number of the first: pods are called `PREFIX-NUMBER`, so a fleet can be added to.
+    pub first: usize,
+    /// What their names begin with.
+    pub prefix: String,
+    /// Bytes of environment in each, to make the objects as big as real ones. What a client has to decode grows with it.
+    pub env_bytes: usize,
+    /// The image they name; nothing is pulled.
+    pub image: String,
+    /// Their labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl PodFleet {
+    /// Small pods with the name prefix `fake` and the label `app: fake`.
+    #[must_use]
+    pub fn new(namespace: impl Into<String>, count: usize) -> Self {
+        Self {
+            namespace: namespace.into(),
+            count,
+            first: 0,
+            prefix: "fake".to_owned(),
+            env_bytes: 0,
+            image: "probepilot.test/none:1".to_owned(),
+            labels: BTreeMap::from([("app".to_owned(), "fake".to_owned())]),
+        }
+    }
+
+    /// Numbered from `first` on.
+    #[must_use]
+    pub fn first(mut self, first: usize) -> Self {
+        self.first = first;
+        self
+    }
+
+    /// With that many bytes of environment in each.
+    #[must_use]
+    pub fn env_bytes(mut self, bytes: usize) -> Self {
+        self.env_bytes = bytes;
+        self
+    }
+
+    fn name(&self, number: usize) -> String {
+        format!("{}-{number:06}", self.prefix)
+    }
+
+    /// The pod of that number on that node. The scheduler is left out: it would be the bottleneck.
+    fn pod(&self, number: usize, node: &str) -> serde_json::Result<Pod> {
+        let env: Vec<_> = (0..self.env_bytes.div_ceil(PADDING))
+            .map(|variable| {
+                let name = format!("PADDING_{variable:05}");
+                let left = (self.env_bytes - variable * PADDING).min(PADDING);
+                json!({"name": name, "value": "x".repeat(left.saturating_sub(name.len() + 1))})
+            })
+            .collect();
+        serde_json::from_value(json!({
+            "metadata": {"name": self.name(number), "labels": self.labels},
+            "spec": {
+                "nodeName": node,
+                "automountServiceAccountToken": false,
+                "enableServiceLinks": false,
+                "containers": [{"name": "main", "image": self.image, "env": env}],
+            },
+        }))
+    }
+}
+
+impl Cluster {
+    /// Makes fake nodes until there are `count` (`fake-0000`, ...) and waits until all are Ready. Returns how long it took.
+    pub async fn add_fake_nodes(&self, count: usize) -> Result<Duration> {
+        let begin = Instant::now();
+        let nodes = Api::<Node>::all(self.client().await?);
+        stream::iter(0..count)
+            .map(|number| {
+                let nodes = nodes.clone();
+                async move {
+                    let node = fake_node(number).map_err(|source| Error::Json {
+                        what: "a fake node",
+                        source,
+                    })?;
+                    create(&nodes, &node).await
+                }
+            })
+            .buffer_unordered(CONCURRENT)
+            .try_collect::<Vec<()>>()
+            .await?;
+        let fake = ListParams::default().labels(&format!("{FAKE_NODE_LABEL}=true"));
+        wait::until(
+            format!("{count} fake nodes to be Ready"),
+            Duration::from_mins(1),
+            || async {
+                let ready = nodes
+                    .list(&fake)
+                    .await?
+                    .items
+                    .iter()
+                    .filter(|node| is_ready(node))
+                    .count();
+                Ok::<_, kube::Error>(if ready >= count {
+                    Seen::Done(())
+                } else {
+                    Seen::NotYet(format!("{ready} are Ready"))
+                })
+            },
+        )
+        .await?;
+        Ok(begin.elapsed())
+    }
+
+    /// Creates the fleet's pods, spread over the fake nodes, which must exist. Returns how long the API server took to take them all in; use
+    /// [`Cluster::fleet_running`] to wait until kwok has reported them running. Pods that are there already are left as they are.
+    pub async fn create_pods(&self, fleet: &PodFleet) -> Result<Duration> {
+        let client = self.client().await?;
+        let nodes = self.fake_nodes(&client).await?;
+        ensure_namespace(&client, &fleet.namespace).await?;
+        let pods = Api::<Pod>::namespaced(client, &fleet.namespace);
+        let begin = Instant::now();
+        stream::iter(fleet.first..fleet.first + fleet.count)
+            .map(|number| {
+                let (pods, node) = (pods.clone(), &nodes[number % nodes.len()]);
+                async move {
+                    let pod = fleet.pod(number, node).map_err(|source| Error::Json {
+                        what: "a fake pod",
+                        source,
+                    })?;
+                    create(&pods, &pod).await
+                }
+            })
+            .buffer_unordered(CONCURRENT)
+            .try_collect::<Vec<()>>()
+            .await?;
+        Ok(begin.elapsed())
+    }
+
+    /// Waits until no pod of the namespace is in another phase than Running.
+    pub async fn fleet_running(&self, namespace: &str, within: Duration) -> Result<()> {
+        let pods = Api::<Pod>::namespaced(self.client().await?, namespace);
+        let other = ListParams::default()
+            .fields("status.phase!=Running")
+            .limit(1);
+        wait::until(
+            format!("all pods of {namespace} to run"),
+            within,
+            || async {
+                let first = pods.list_metadata(&other).await?.items.into_iter().next();
+                Ok::<_, kube::Error>(match first {
+                    None => Seen::Done(()),
+                    Some(pod) => Seen::NotYet(format!("{} does not run", pod.name_any())),
+                })
+            },
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Pods of a namespace, or of the cluster when it is empty: one item and what the server says remains, whatever their number.
+    pub async fn count_pods(&self, namespace: &str) -> Result<u64> {
+        let client = self.client().await?;
+        let pods: Api<Pod> = if namespace.is_empty() {
+            Api::all(client)
+        } else {
+            Api::namespaced(client, namespace)
+        };
+        count(&pods)
+            .await
+            .map_err(Error::kube(format!("count the pods of {namespace:?}")))
+    }
+
+    /// Deletes all pods of a namespace and waits until they are gone. Returns how long it took.
+    pub async fn delete_pods(&self, namespace: &str) -> Result<Duration> {
+        let begin = Instant::now();
+        let pods = Api::<Pod>::namespaced(self.client().await?, namespace);
+        // No grace: nothing runs that would have to be told.
+        let at_once = DeleteParams {
+            grace_period_seconds: Some(0),
+            ..DeleteParams::default()
+        };
+        let some = ListParams::default().limit(DELETED_AT_ONCE);
+        let pause = Duration::from_millis(10);
+        wait::until_every(
+            pause,
+            format!("the pods of {namespace} to be deleted"),
+            Duration::from_mins(10),
+            || async {
+                pods.delete_collection(&at_once, &some).await?;
+                let left = count(&pods).await?;
+                Ok::<_, kube::Error>(if left == 0 {
+                    Seen::Done(())
+                } else {
+                    Seen::NotYet(format!("{left} are left"))
+                })
+            },
+        )
+        .await?;
+        Ok(begin.elapsed())
+    }
+
+    /// Deletes all fake nodes; pods on them are left for the pod garbage collector, so delete those first.
+    pub async fn remove_fake_nodes(&self) -> Result<()> {
+        let nodes = Api::<Node>::all(self.client().await?);
+        let fake = ListParams::default().labels(&format!("{FAKE_NODE_LABEL}=true"));
+        nodes
+            .delete_collection(&DeleteParams::default(), &fake)
+            .await
+            .map_err(Error::kube("delete the fake nodes"))?;
+        Ok(())
+    }
+
+    async fn fake_nodes(&self, client: &Client) -> Result<Vec<String>> {
+        let fake = ListParams::default().labels(&format!("{FAKE_NODE_LABEL}=true"));
+        let listed = Api::<Node>::all(client.clone())
+            .list_metadata(&fake)
+            .await
+            .map_err(Error::kube("list the fake nodes"))?;
+        let names: Vec<_> = listed.items.iter().map(ResourceExt::name_any).collect();
+        if names.is_empty() {
+            Err(Error::NoFakeNodes(self.layout().name().to_string()))
+        } else {
+            Ok(names)
+        }
+    }
+}
+
+async fn count(pods: &Api<Pod>) -> kube::Result<u64> {
+    let page: kube::core::ObjectList<PartialObjectMeta<Pod>> =
+        pods.list_metadata(&ListParams::default().limit(1)).await?;
+    let remaining = page.metadata.remaining_item_count.unwrap_or(0);
+    Ok(page.items.len() as u64 + u64::try_from(remaining).unwrap_or(0))
+}
+
+fn fake_node(number: usize) -> serde_json::Result<Node> {
+    let name = format!("fake-{number:04}");
+    serde_json::from_value(json!({
+        "metadata": {
+            "name": name,
+            "labels": {FAKE_NODE_LABEL: "true", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux"},
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+        },
+        // Real pods must not be scheduled where nothing runs.
+        "spec": {"taints": [{"key": FAKE_NODE_LABEL, "value": "true", "effect": "NoSchedule"}]},
+    }))
+}
+
+fn is_ready(node: &Node) -> bool {
+    let conditions = node
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    conditions
+        .into_iter()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Makes the namespace unless it is there, and waits until pods can be created in it.
+async fn ensure_namespace(client: &Client, name: &str) -> Result<()> {
+    let namespace = Namespace {
+        metadata: kube::api::ObjectMeta {
+            name: Some(name.to_owned()),
+            ..Default::default()
+        },
+        ..Namespace::default()
+    };
+    create(&Api::all(client.clone()), &namespace).await?;
+    default_account(client, name).await
+}
+
+/// Waits for the service account without which no pod is admitted.
+pub(crate) async fn default_account(client: &Client, namespace: &str) -> Result<()> {
+    let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
+    wait::until(
+        format!("the default service account of {namespace}"),
+        Duration::from_mins(1),
+        || async {
+            let account = accounts.get_opt("default").await?;
+            Ok::<_, kube::Error>(if account.is_some() {
+                Seen::Done(())
+            } else {
+                Seen::NotYet("none".into())
+            })
+        },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Creates an object that may be there already; a server that is busy or slow to answer is asked again.
+async fn create<K>(api: &Api<K>, object: &K) -> Result<()>
+where
+    K: kube::Resource<DynamicType = ()>
+        + Clone
+        + serde::de::DeserializeOwned
+        + serde::Serialize
+        + std::fmt::Debug,
+{
+    let params = PostParams::default();
+    let what = || format!("create {} {}", K::kind(&()), object.name_any());
+    for attempt in 0_u32.. {
+        let again = attempt < 5;
+        match tokio::time::timeout(CREATE, api.create(&params, object)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => return Ok(()),
+            Ok(Err(kube::Error::Api(status)))
+                if again && (status.code == 429 || status.code >= 500) => {}
+            Ok(Err(kube::Error::Api(status))) => {
+                return Err(Error::kube(what())(kube::Error::Api(status)));
+            }
+            // The connection broke: the server may or may not have taken it.
+            Ok(Err(_)) | Err(_) if again => {}
+            Ok(Err(error)) => return Err(Error::kube(what())(error)),
+            Err(_) => break,
+        }
+        tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
+    }
+    Err(Error::Deadline {
+        action: what(),
+        seconds: CREATE.as_secs(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_is_as_long_as_asked() {
+        for bytes in [0, 14, 64, 100, 6_000] {
+            let pod = PodFleet::new("n", 1)
+                .env_bytes(bytes)
+                .pod(7, "fake-0001")
+                .unwrap();
+            let env = pod
+                .spec
+                .unwrap()
+                .containers
+                .remove(0)
+                .env
+                .unwrap_or_default();
+            let sum: usize = env
+                .iter()
+                .map(|var| var.name.len() + 1 + var.value.as_deref().unwrap_or("").len())
+                .sum();
+            assert_eq!(sum, bytes, "{bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn pods_are_numbered_and_placed() {
+        let pod = PodFleet::new("n", 1)
+            .first(42)
+            .pod(42, "fake-0001")
+            .unwrap();
+        assert_eq!(pod.metadata.name.as_deref(), Some("fake-000042"));
+        assert_eq!(pod.spec.unwrap().node_name.as_deref(), Some("fake-0001"));
+    }
+}

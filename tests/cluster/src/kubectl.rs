@@ -1,0 +1,103 @@
+//! kubectl, as a user would run it.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+
+use crate::command::{show, tail};
+use crate::error::{Error, Result};
+
+/// The longest a call may take unless [`Kubectl::within`] says otherwise.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// The built kubectl with a cluster's kubeconfig.
+#[derive(Debug, Clone)]
+pub struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+    deadline: Duration,
+}
+
+impl Kubectl {
+    pub(crate) fn new(program: PathBuf, kubeconfig: PathBuf) -> Self {
+        Self {
+            program,
+            kubeconfig,
+            deadline: DEADLINE,
+        }
+    }
+
+    /// With another deadline for each call.
+    #[must_use]
+    pub fn within(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The bare command, to which arguments are added; for calls that go on for long or whose output is watched.
+    #[must_use]
+    pub fn command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.program);
+        command.arg("--kubeconfig").arg(&self.kubeconfig);
+        command
+    }
+
+    /// Runs kubectl to its end and returns what it printed on standard output. A failure quotes what it said.
+    pub async fn run<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<String> {
+        self.run_with_input(arguments, "").await
+    }
+
+    /// As [`Kubectl::run`], with text on standard input, for `apply -f -`.
+    pub async fn run_with_input<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+        input: &str,
+    ) -> Result<String> {
+        let mut command = self.command();
+        command.args(arguments);
+        let line = show(&command);
+        let failed = |source| Error::Io {
+            action: "run",
+            path: self.program.clone(),
+            source,
+        };
+        let mut child = tokio::process::Command::from(command)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let stdin = child.stdin.take();
+        let talk = async {
+            if let Some(mut stdin) = stdin {
+                // A kubectl that fails early does not read its input: its own message says more than a broken pipe.
+                let _ = stdin.write_all(input.as_bytes()).await;
+            }
+            child.wait_with_output().await
+        };
+        let Ok(output) = tokio::time::timeout(self.deadline, talk).await else {
+            return Err(Error::Deadline {
+                action: format!("run `{line}`"),
+                seconds: self.deadline.as_secs(),
+            });
+        };
+        let output = output.map_err(failed)?;
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            return Ok(stdout);
+        }
+        let said = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
+        Err(Error::Command {
+            command: line,
+            status: output.status.to_string(),
+            output: tail(said.trim(), 4000).to_owned(),
+        })
+    }
+}
