@@ -95,6 +95,8 @@ reasons! {
     AmbiguousContainer => Ready False,
     /// The container is a sidecar in initContainers, which is not supported.
     SidecarContainer => Ready False,
+    /// The spec cannot be read as written; the message says which field.
+    InvalidSpec => Ready False,
     /// An older policy names the same container.
     Duplicate => Ready False,
     /// The target and its container exist.

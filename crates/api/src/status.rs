@@ -209,11 +209,10 @@ pub struct Intent {
     /// UID of the target.
     #[schemars(length(max = 64))]
     pub target_uid: String,
-    /// The budget that it gives. Unit: seconds.
-    #[schemars(range(min = 0))]
-    pub budget_seconds: i64,
     /// The timings that it writes.
     pub probes: ProbePair,
+    /// What becomes of lastWrite once it is seen to be done.
+    pub write: LastWrite,
 }
 
 /// The last write to the target.

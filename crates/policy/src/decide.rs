@@ -1,7 +1,6 @@
 //! The one function that decides, over plain data: observation in, decision out.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use probepilot_api::{BudgetSource, Memory, ProbePolicyStatus, Reason};
 
 use crate::baseline::{Baseline, BaselineRecord};
@@ -469,18 +468,6 @@ fn liveness(baseline: &Baseline) -> Option<probepilot_kubelet::Timings> {
 
 fn sooner(one: Option<SignedDuration>, other: SignedDuration) -> Option<SignedDuration> {
     Some(one.map_or(other, |one| one.min(other)))
-}
-
-/// Memory after a write that was accepted at `at`.
-#[must_use]
-pub fn remember_write(mut memory: Memory, cause: Cause, at: Timestamp) -> Memory {
-    memory.pending_raise = None;
-    memory.pending_lower = None;
-    memory.intent = None;
-    if cause == Cause::Lower {
-        memory.lowered_at = Some(Time(at));
-    }
-    memory
 }
 
 #[cfg(test)]

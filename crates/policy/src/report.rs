@@ -7,6 +7,7 @@ use probepilot_api::{ConditionType, Intent, LastWrite, Memory, ProbePolicyStatus
 use crate::decision::{Decision, Startup, Write};
 use crate::pace::{self, HEARTBEAT};
 use crate::policy::Policy;
+use crate::workload::Workload;
 
 /// A count alone is written at most so often. Source: design, section 5.
 const COUNT_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
@@ -69,8 +70,8 @@ pub fn intent(write: &Write, target_uid: &str, at: Timestamp) -> Intent {
     Intent {
         at: Time(at),
         target_uid: target_uid.to_owned(),
-        budget_seconds: write.to_seconds.into(),
         probes: write.record.written,
+        write: last_write(write, None, at),
     }
 }
 
@@ -84,6 +85,53 @@ pub fn last_write(write: &Write, generation: Option<i64>, at: Timestamp) -> Last
         to_seconds: write.to_seconds.into(),
         reason: write.sentence.clone(),
     }
+}
+
+/// The status after looking whether an intended write was done, for an operator that was stopped
+/// between the two. Whatever comes of it, the intent is settled.
+#[must_use]
+pub fn settle_intent(status: &ProbePolicyStatus, workload: &Workload) -> ProbePolicyStatus {
+    let mut status = status.clone();
+    let Some(intent) = status
+        .memory
+        .as_mut()
+        .and_then(|memory| memory.intent.take())
+    else {
+        return status;
+    };
+    let container = status
+        .container
+        .as_deref()
+        .and_then(|name| workload.container(name));
+    let done = intent.target_uid == workload.uid
+        && container.is_some_and(|container| container.timings() == intent.probes);
+    if done {
+        let lowered = intent.write.to_seconds < intent.write.from_seconds;
+        let memory = status.memory.take().unwrap_or_default();
+        status.memory = Some(forget_windows(memory, lowered.then_some(intent.at.0)));
+        status.last_write = Some(LastWrite {
+            generation: Some(workload.generation),
+            ..intent.write
+        });
+    }
+    status
+}
+
+/// Memory after a write that was accepted.
+#[must_use]
+pub fn remember_write(memory: Memory, write: &Write, at: Timestamp) -> Memory {
+    forget_windows(
+        memory,
+        (write.to_seconds < write.from_seconds).then_some(at),
+    )
+}
+
+fn forget_windows(mut memory: Memory, lowered_at: Option<Timestamp>) -> Memory {
+    memory.pending_raise = None;
+    memory.pending_lower = None;
+    memory.intent = None;
+    memory.lowered_at = lowered_at.map(Time).or(memory.lowered_at);
+    memory
 }
 
 /// Whether `next` should replace `written`, the status as the API server has it.
