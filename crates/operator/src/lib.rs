@@ -6,15 +6,23 @@
 //! | module | does |
 //! |---|---|
 //! | [`client`], [`pace`], [`deadline`], [`failure`] | requests with deadlines, rationed in a storm, failures by type |
+//! | [`counts`], [`discovery`] | shared pollers of cluster counts |
+//! | [`target`], [`pods`], [`watch`], [`debounce`] | one workload and its pods, watched and projected on arrival |
+//! | [`metrics`], [`memory`] | what the operator measures of itself |
 
 pub mod client;
 pub mod counts;
 pub mod deadline;
+pub mod debounce;
 pub mod discovery;
 pub mod failure;
 pub mod memory;
 pub mod metrics;
 pub mod pace;
+pub mod pods;
+pub mod target;
+pub mod watch;
+mod workloads;
 
 #[cfg(test)]
 mod testing;

@@ -86,6 +86,13 @@ impl WatchStream {
         let line = format!("{}\n", json!({"type": kind, "object": object}));
         let _ = self.0.unbounded_send(Ok(Frame::data(Bytes::from(line))));
     }
+
+    /// Waits until the client has hung up.
+    pub(crate) async fn closed(&self) {
+        while !self.0.is_closed() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 /// The API server of a test.
