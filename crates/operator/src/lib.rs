@@ -8,6 +8,7 @@
 //! | [`client`], [`pace`], [`deadline`], [`failure`] | requests with deadlines, rationed in a storm, failures by type |
 //! | [`counts`], [`discovery`] | shared pollers of cluster counts |
 //! | [`target`], [`pods`], [`watch`], [`debounce`] | one workload and its pods, watched and projected on arrival |
+//! | [`events`] | Killing events read on demand, the operator's own published |
 //! | [`metrics`], [`memory`] | what the operator measures of itself |
 
 pub mod client;
@@ -15,6 +16,7 @@ pub mod counts;
 pub mod deadline;
 pub mod debounce;
 pub mod discovery;
+pub mod events;
 pub mod failure;
 pub mod memory;
 pub mod metrics;

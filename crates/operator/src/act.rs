@@ -1,0 +1,73 @@
+//! Writes: the target's probes and the policy's status.
+
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::{Client, ResourceExt};
+use probepilot_api::{FIELD_MANAGER, ProbePolicy, ProbePolicyStatus};
+use probepilot_policy::{Workload, Write, patch};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::workloads::api_resource;
+
+/// What became of a write to the target.
+#[derive(Debug)]
+pub enum Written {
+    /// Accepted; the target's generation afterwards.
+    Accepted(Option<i64>),
+    /// Nothing differs any more.
+    Unneeded,
+    /// The target changed since it was read, or is another one by now: look and decide again.
+    Outdated,
+    /// Refused for good as it stands; the API server's sentence.
+    Refused(String),
+}
+
+/// Patches the target's probes: strategic merge under the operator's own field manager, guarded by
+/// uid and resourceVersion (S3, S10).
+///
+/// # Errors
+/// When the API server cannot be asked, or fails.
+pub async fn write_probes(client: &Client, workload: &Workload, write: &Write) -> Result<Written, kube::Error> {
+    let Some(patch) = patch(workload, &write.probes, &write.record) else {
+        return Ok(Written::Unneeded);
+    };
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), &workload.namespace, &api_resource(workload.kind));
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch(&workload.name, &params, &Patch::Strategic(&patch)).await {
+        Ok(after) => Ok(Written::Accepted(after.metadata.generation)),
+        Err(kube::Error::Api(refusal)) => match Failure::of_code(refusal.code) {
+            // A workload that was created again answers NotFound while it is away, and its other uid
+            // makes the patch invalid (S10): both are settled by looking again.
+            Failure::Conflict | Failure::NotFound => Ok(Written::Outdated),
+            Failure::Invalid if is_another(&api, workload).await? => Ok(Written::Outdated),
+            Failure::Forbidden | Failure::Invalid => Ok(Written::Refused(refusal.message)),
+            _ => Err(kube::Error::Api(refusal)),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+async fn is_another(api: &Api<DynamicObject>, workload: &Workload) -> Result<bool, kube::Error> {
+    let now = api.get_metadata_opt(&workload.name).await?;
+    Ok(now.and_then(|object| object.metadata.uid).is_none_or(|uid| uid != workload.uid))
+}
+
+/// Replaces the policy's status. The policy's uid guards one that was created again.
+///
+/// # Errors
+/// When the API server cannot be asked, or refuses.
+pub async fn write_status(
+    client: &Client,
+    policy: &ProbePolicy,
+    status: &ProbePolicyStatus,
+) -> Result<ProbePolicy, kube::Error> {
+    let api: Api<ProbePolicy> = Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
+    let operations = json!([
+        {"op": "test", "path": "/metadata/uid", "value": policy.uid()},
+        {"op": "add", "path": "/status", "value": status},
+    ]);
+    let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    api.patch_status(&policy.name_any(), &params, &Patch::Json::<()>(operations)).await
+}

@@ -1,0 +1,127 @@
+//! What every reconcile shares.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kube::runtime::reflector::Store;
+use probepilot_api::ProbePolicy;
+use probepilot_policy::{PolicyKey, RolloutQueue};
+
+use crate::client::Clients;
+use crate::counts::Counts;
+use crate::events::{KillReader, Publisher};
+use crate::metrics::Metrics;
+use crate::namespaces::Namespaces;
+use crate::policies::{Followed, Policies, PolicyRef, Wake};
+use crate::target::Targets;
+
+/// How the operator works on policies.
+#[derive(Clone, Debug)]
+pub struct PolicyOptions {
+    /// Namespace whose policies are worked on; `None` is all.
+    pub namespace: Option<String>,
+    /// Write nothing to any workload.
+    pub read_only: bool,
+    /// Proactive rollouts at a time.
+    pub max_parallel_rollouts: usize,
+    /// Time between two reads of one count.
+    pub count_interval: Duration,
+}
+
+/// What every reconcile shares.
+pub struct Context {
+    /// Clients.
+    pub clients: Clients,
+    /// Options.
+    pub options: PolicyOptions,
+    /// What the operator measures of itself.
+    pub metrics: Metrics,
+    /// All policies, as the controller's cache has them.
+    pub store: Store<ProbePolicy>,
+    /// What is held of each policy.
+    pub policies: Policies,
+    /// Target watches.
+    pub targets: Targets,
+    /// Count pollers.
+    pub counts: Counts,
+    /// Namespaces that are annotated to be left alone.
+    pub namespaces: Namespaces,
+    /// Reads Killing events.
+    pub kill_reader: KillReader,
+    /// Publishes events.
+    pub publisher: Publisher,
+    /// Wakes reconciles.
+    pub wake: Wake,
+    queue: Mutex<RolloutQueue>,
+}
+
+impl Context {
+    /// Wires everything to `clients`; nothing is asked of the API server yet.
+    #[must_use]
+    pub fn new(
+        clients: Clients,
+        options: PolicyOptions,
+        metrics: Metrics,
+        store: Store<ProbePolicy>,
+        publisher: Publisher,
+        wake: Wake,
+    ) -> Self {
+        let client = clients.api.clone();
+        Self {
+            targets: Targets::new(client.clone()),
+            counts: Counts::new(client.clone(), metrics.clone(), options.count_interval),
+            namespaces: Namespaces::new(client.clone()),
+            kill_reader: KillReader::new(client),
+            policies: Policies::default(),
+            queue: Mutex::new(RolloutQueue::new(options.max_parallel_rollouts)),
+            clients,
+            options,
+            metrics,
+            store,
+            publisher,
+            wake,
+        }
+    }
+
+    /// Where a policy's targets and counts come from.
+    #[must_use]
+    pub fn followed(&self) -> Followed<'_> {
+        Followed { targets: &self.targets, counts: &self.counts, wake: &self.wake }
+    }
+
+    /// The rollout queue. The guard must not be held over an await.
+    pub fn queue(&self) -> MutexGuard<'_, RolloutQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes those whose turn it is by now.
+    pub fn wake_next(&self) {
+        let next = self.queue().next();
+        for (namespace, name) in next {
+            self.wake.wake(PolicyRef::new(&name).within(&namespace));
+        }
+    }
+
+    /// Drops whatever is held of a policy that is gone.
+    pub fn forget(&self, policy: &PolicyRef) {
+        self.policies.forget(policy);
+        self.queue().leave(&key(policy));
+        let namespace = policy.namespace.as_deref().unwrap_or_default();
+        self.metrics.forget_policy(namespace, &policy.name);
+        self.metrics.policies(self.policies.len());
+        self.wake_next();
+        // A younger policy for the same container takes over.
+        for other in self.store.state() {
+            let other = PolicyRef::from_obj(other.as_ref());
+            if other.namespace == policy.namespace {
+                self.wake.wake(other);
+            }
+        }
+    }
+}
+
+/// A policy's key in the rollout queue.
+#[must_use]
+pub fn key(policy: &PolicyRef) -> PolicyKey {
+    (policy.namespace.clone().unwrap_or_default(), policy.name.clone())
+}

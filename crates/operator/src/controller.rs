@@ -1,0 +1,69 @@
+//! The controller over all policies. It runs while this replica leads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::runtime::controller::{self, Config, Error as ControllerError};
+use kube::runtime::{Controller, watcher};
+use kube::{Api, Client};
+use probepilot_api::ProbePolicy;
+
+use crate::client::Clients;
+use crate::context::{Context, PolicyOptions};
+use crate::events::Publisher;
+use crate::metrics::Metrics;
+use crate::policies::{PolicyRef, Wake};
+use crate::reconcile::{after_error, reconcile};
+
+/// Reconciles under way at a time. Each waits for the API server most of its time.
+const CONCURRENCY: u16 = 16;
+
+/// A policy's own changes and its wakes come in bursts; the first of a burst waits for so long.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// Works on policies until the future is dropped.
+pub async fn run(clients: Clients, options: PolicyOptions, metrics: Metrics, publisher: Publisher) {
+    let (wake, mut woken) = Wake::channel();
+    let api = policies(&clients.api, options.namespace.as_deref());
+    let controller = Controller::new(api, watcher::Config::default());
+    let store = controller.store();
+    let context = Arc::new(Context::new(clients, options, metrics, store, publisher, wake));
+    let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
+    controller
+        .with_config(config)
+        .reconcile_on(futures::stream::poll_fn(move |task| woken.poll_recv(task)))
+        .run(reconcile, error_policy, Arc::clone(&context))
+        .for_each(|result| {
+            let context = Arc::clone(&context);
+            async move { note(&context, result) }
+        })
+        .await;
+}
+
+fn policies(client: &Client, namespace: Option<&str>) -> Api<ProbePolicy> {
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+fn error_policy(object: Arc<ProbePolicy>, error: &crate::reconcile::Error, context: Arc<Context>) -> controller::Action {
+    after_error(&object, error, &context, context.policies.failures(&object))
+}
+
+/// A policy that was woken and is gone is forgotten; its own errors were logged by the error policy.
+fn note(
+    context: &Context,
+    result: Result<(PolicyRef, controller::Action), ControllerError<crate::reconcile::Error, watcher::Error>>,
+) {
+    match result {
+        Err(ControllerError::ObjectNotFound(policy)) => {
+            if let Ok(policy) = PolicyRef::try_from_erased(policy) {
+                context.forget(&policy);
+            }
+        }
+        Err(ControllerError::QueueError(error)) => tracing::warn!("watching policies failed and is tried again: {error}"),
+        Ok(_) | Err(_) => {}
+    }
+}

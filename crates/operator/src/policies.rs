@@ -1,0 +1,176 @@
+//! What the operator holds of each policy between two reconciles.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+use probepilot_api::{ProbePolicy, ProbePolicyStatus};
+use probepilot_policy::Policy;
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+use crate::counts::{CountSet, Counts};
+use crate::target::{TargetSnapshot, TargetWatch, Targets};
+
+/// A policy's address in the controller.
+pub type PolicyRef = ObjectRef<ProbePolicy>;
+
+/// Wakes the reconcile of a policy.
+#[derive(Clone, Debug)]
+pub struct Wake(mpsc::UnboundedSender<PolicyRef>);
+
+impl Wake {
+    /// The two ends: whoever wakes, and the controller's trigger.
+    #[must_use]
+    pub fn channel() -> (Self, mpsc::UnboundedReceiver<PolicyRef>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Asks for a reconcile soon. Nothing happens once the controller is gone.
+    pub fn wake(&self, policy: PolicyRef) {
+        let _ = self.0.send(policy);
+    }
+}
+
+/// Every policy's entry.
+#[derive(Default)]
+pub struct Policies(Mutex<HashMap<PolicyRef, Arc<AsyncMutex<Entry>>>>);
+
+impl Policies {
+    /// The policy's entry, begun from its status when it is new or was created again.
+    pub async fn entry(&self, policy: &ProbePolicy) -> Arc<AsyncMutex<Entry>> {
+        let key = ObjectRef::from_obj(policy);
+        let known = self.lock().get(&key).cloned();
+        if let Some(entry) = known
+            && entry.lock().await.uid == policy.uid()
+        {
+            return entry;
+        }
+        let entry = Arc::new(AsyncMutex::new(Entry::new(policy)));
+        self.lock().insert(key, Arc::clone(&entry));
+        entry
+    }
+
+    /// Drops whatever is held of a policy that is gone; its watches end with it.
+    pub fn forget(&self, policy: &PolicyRef) {
+        self.lock().remove(policy);
+    }
+
+    /// How many policies are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether none is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PolicyRef, Arc<AsyncMutex<Entry>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is held of one policy.
+pub struct Entry {
+    uid: Option<String>,
+    /// The status as it stands in memory; ahead of the API server's by what is not worth a write.
+    pub status: ProbePolicyStatus,
+    /// The status as the API server has it.
+    pub written: ProbePolicyStatus,
+    /// Failed reconciles in a row.
+    pub failures: u32,
+    sources: Option<Arc<Sources>>,
+}
+
+impl Entry {
+    fn new(policy: &ProbePolicy) -> Self {
+        let status = policy.status.clone().unwrap_or_default();
+        Self {
+            uid: policy.uid(),
+            written: status.clone(),
+            status,
+            failures: 0,
+            sources: None,
+        }
+    }
+
+    /// Follows what the policy names and counts, and wakes its reconcile when any of it changes.
+    pub fn follow(&mut self, from: &Followed<'_>, key: &PolicyRef, policy: &Policy) -> Arc<Sources> {
+        let kept = self.sources.take().filter(|sources| sources.follows(policy));
+        let sources = kept.unwrap_or_else(|| Arc::new(Sources::start(from, key, policy)));
+        self.sources = Some(Arc::clone(&sources));
+        sources
+    }
+}
+
+/// Where targets and counts come from.
+pub struct Followed<'a> {
+    /// All target watches.
+    pub targets: &'a Targets,
+    /// All counts.
+    pub counts: &'a Counts,
+    /// Who is woken.
+    pub wake: &'a Wake,
+}
+
+/// The watches and counts of one policy.
+pub struct Sources {
+    policy: Policy,
+    target: TargetWatch,
+    counts: CountSet,
+    forward: JoinHandle<()>,
+}
+
+impl Sources {
+    fn start(from: &Followed<'_>, key: &PolicyRef, policy: &Policy) -> Self {
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        let target = from.targets.watch(namespace, &policy.target);
+        let mut counts = CountSet::new(from.counts.clone());
+        counts.set(policy.rules.iter().map(|rule| &rule.count));
+        let (mut target_changes, mut count_changes) = (target.clone(), counts.clone());
+        let (wake, key) = (from.wake.clone(), key.clone());
+        let forward = async move {
+            loop {
+                tokio::select! {
+                    () = target_changes.changed() => {}
+                    () = count_changes.changed() => {}
+                }
+                wake.wake(key.clone());
+            }
+        };
+        Self {
+            policy: policy.clone(),
+            target,
+            counts,
+            forward: tokio::spawn(forward.in_current_span()),
+        }
+    }
+
+    fn follows(&self, policy: &Policy) -> bool {
+        self.policy.target == policy.target && self.policy.rules == policy.rules
+    }
+
+    /// What is known of the target now.
+    #[must_use]
+    pub fn target(&self) -> TargetSnapshot {
+        self.target.snapshot()
+    }
+
+    /// The counts of the policy's rules.
+    #[must_use]
+    pub fn counts(&self) -> &CountSet {
+        &self.counts
+    }
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        self.forward.abort();
+    }
+}

@@ -1,0 +1,322 @@
+//! Reconcile of one policy: observe, decide, act, report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::runtime::controller::Action as Next;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
+use probepilot_api::{ProbePolicy, ProbePolicyStatus, Reason};
+use probepilot_policy::{
+    Action, Cause, Decision, Event, Observation, Policy, Target, Workload, Write, decide, intent, last_write,
+    remember_write, settle_intent, status, worth_writing,
+};
+use tokio::time::Instant;
+
+use crate::act::{Written, write_probes, write_status};
+use crate::context::{Context, key};
+use crate::observe::observe;
+use crate::policies::{Entry, PolicyRef};
+
+/// Everything is looked at again after so long, whatever was heard meanwhile.
+const RESYNC: Duration = Duration::from_mins(5);
+/// After a write, or one that came too late, the watches bring news within a moment.
+const SOON: Duration = Duration::from_secs(1);
+/// A refused write is tried again after so long; somebody has to change something first.
+const REFUSED_RETRY: Duration = Duration::from_mins(1);
+/// Waits after failed reconciles double up to this.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// Why a reconcile did not come to its end. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The policy's status could not be written.
+    #[error("writing the status failed: {0}")]
+    Status(#[source] kube::Error),
+    /// The target's probes could not be written, and it is not known whether they were.
+    #[error("writing the probes of {target} failed: {source}")]
+    Probes {
+        /// The target, as kubectl addresses it.
+        target: String,
+        /// What happened.
+        source: kube::Error,
+    },
+    /// The namespace could not be read.
+    #[error("reading namespace {namespace} for its ignore annotation failed: {source}")]
+    Namespace {
+        /// The namespace.
+        namespace: String,
+        /// What happened.
+        source: kube::Error,
+    },
+}
+
+/// How a reconcile ended, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Kept,
+    Wrote,
+    Outdated,
+    Refused,
+    Invalid,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Wrote => "wrote",
+            Self::Outdated => "outdated",
+            Self::Refused => "refused",
+            Self::Invalid => "invalid",
+        }
+    }
+
+    fn next(self, look_again: Option<SignedDuration>) -> Next {
+        let wait = match self {
+            Self::Kept | Self::Invalid => RESYNC,
+            Self::Wrote | Self::Outdated => SOON,
+            Self::Refused => REFUSED_RETRY,
+        };
+        let asked = look_again.map(|wait| Duration::try_from(wait).unwrap_or_default().max(SOON));
+        Next::requeue(asked.map_or(wait, |asked| asked.min(wait)))
+    }
+}
+
+/// One reconcile.
+///
+/// # Errors
+/// When the API server cannot be asked or fails; what was not done is decided anew.
+#[tracing::instrument(skip_all, name = "policy", fields(
+    policy = %format_args!("{}/{}", object.namespace().unwrap_or_default(), object.name_any()),
+    target = %object.spec.target_ref.display(),
+))]
+pub async fn reconcile(object: Arc<ProbePolicy>, context: Arc<Context>) -> Result<Next, Error> {
+    let started = Instant::now();
+    let entry = context.policies.entry(&object).await;
+    let mut entry = entry.lock().await;
+    context.metrics.policies(context.policies.len());
+    let turn = Turn { context: &context, object: &object, key: ObjectRef::from_obj(object.as_ref()) };
+    let result = turn.take(&mut entry).await;
+    let outcome = result.as_ref().map_or("failed", |(outcome, _)| outcome.as_str());
+    context.metrics.reconciled(outcome, started.elapsed());
+    let (outcome, look_again) = result.inspect_err(|_| entry.failures = entry.failures.saturating_add(1))?;
+    entry.failures = 0;
+    Ok(outcome.next(look_again))
+}
+
+/// When to try a failed reconcile again.
+#[must_use]
+pub fn after_error(object: &ProbePolicy, error: &Error, context: &Context, failures: u32) -> Next {
+    let policy = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    tracing::warn!(policy, "reconcile failed and is tried again: {error}");
+    context.queue().settle(&key(&ObjectRef::from_obj(object)), false);
+    Next::requeue(SOON.saturating_mul(1 << failures.min(5)).min(LONGEST_BACKOFF))
+}
+
+/// One policy's turn.
+struct Turn<'a> {
+    context: &'a Context,
+    object: &'a ProbePolicy,
+    key: PolicyRef,
+}
+
+type Ended = (Outcome, Option<SignedDuration>);
+
+impl Turn<'_> {
+    async fn take(&self, entry: &mut Entry) -> Result<Ended, Error> {
+        let policy = match Policy::try_from(&self.object.spec) {
+            Ok(policy) => policy,
+            Err(error) => return self.refuse(entry, &error.to_string()).await,
+        };
+        let sources = entry.follow(&self.context.followed(), &self.key, &policy);
+        let mut observation = observe(self.context, self.object, &policy, &entry.status, &sources).await;
+        let now = Timestamp::now();
+        let mut prior = entry.status.clone();
+        if let Target::Found(workload) = &observation.target {
+            prior = settle_intent(&prior, workload);
+        }
+        let decision = self.decide(&policy, &mut observation, &prior, now).await?;
+        let next = status(&policy, &decision, &prior, observation.generation, now);
+        let look_again = decision.look_again;
+        let outcome = match (&decision.action, &observation.target) {
+            (Action::Write(write), Target::Found(workload)) => {
+                self.act(entry, next, workload, write, now).await?
+            }
+            _ => {
+                entry.status = next;
+                Outcome::Kept
+            }
+        };
+        self.report(entry, &decision.events, now).await?;
+        Ok((outcome, look_again))
+    }
+
+    /// Decides, and asks the rollout queue where the decision wants a slot. The namespace's ignore
+    /// annotation is looked up only when there is something to write.
+    async fn decide(
+        &self,
+        policy: &Policy,
+        observation: &mut Observation,
+        prior: &ProbePolicyStatus,
+        now: Timestamp,
+    ) -> Result<Decision, Error> {
+        let key = key(&self.key);
+        observation.slot = self.context.queue().slot(&key, now);
+        let mut decision = decide(policy, observation, prior, now);
+        if decision.action != Action::None && observation.brake.is_none() {
+            observation.brake = self.namespace_brake().await?;
+            decision = decide(policy, observation, prior, now);
+        }
+        if let Action::Queue(priority) = decision.action {
+            let slot = {
+                let mut queue = self.context.queue();
+                queue.ask(key.clone(), priority);
+                queue.slot(&key, now)
+            };
+            observation.slot = slot;
+            decision = decide(policy, observation, prior, now);
+        }
+        if decision.action == Action::None {
+            let rolling = matches!(&observation.target, Target::Found(workload) if workload.rollout.in_progress);
+            self.context.queue().settle(&key, rolling);
+            self.context.wake_next();
+        }
+        Ok(decision)
+    }
+
+    async fn namespace_brake(&self) -> Result<Option<probepilot_policy::Brake>, Error> {
+        let namespace = self.object.namespace().unwrap_or_default();
+        let ignored = self.context.namespaces.ignored(&namespace).await;
+        let ignored = ignored.map_err(|source| Error::Namespace { namespace, source })?;
+        Ok(ignored.then_some(probepilot_policy::Brake::NamespaceIgnored))
+    }
+
+    /// Writes the probes, with the intent in status before.
+    async fn act(
+        &self,
+        entry: &mut Entry,
+        mut next: ProbePolicyStatus,
+        workload: &Workload,
+        write: &Write,
+        now: Timestamp,
+    ) -> Result<Outcome, Error> {
+        next.memory.get_or_insert_default().intent = Some(intent(write, &workload.uid, now));
+        let before = self.persist(entry, next.clone()).await?;
+        if before.metadata.generation != self.object.metadata.generation {
+            // The policy changed meanwhile: its new generation decides, not this one.
+            return Ok(Outcome::Outdated);
+        }
+        let client = &self.context.clients.api;
+        let written = write_probes(client, workload, write).await;
+        let written = written.map_err(|source| Error::Probes { target: workload.display(), source })?;
+        let memory = next.memory.take().unwrap_or_default();
+        next.memory = Some(remember_write(memory, write, now));
+        let outcome = match written {
+            Written::Accepted(generation) => {
+                next.last_write = Some(last_write(write, generation, now));
+                self.announce(workload, write).await;
+                Outcome::Wrote
+            }
+            Written::Unneeded => Outcome::Kept,
+            Written::Outdated => {
+                self.context.queue().settle(&key(&self.key), false);
+                Outcome::Outdated
+            }
+            Written::Refused(sentence) => {
+                self.context.queue().settle(&key(&self.key), false);
+                self.note_refusal(&mut next, workload, &sentence, now).await;
+                Outcome::Refused
+            }
+        };
+        entry.status = next;
+        Ok(outcome)
+    }
+
+    async fn announce(&self, workload: &Workload, write: &Write) {
+        if write.takes_slot {
+            let deadline = workload.rollout.progress_deadline_seconds;
+            self.context.queue().begin(key(&self.key), deadline, Timestamp::now());
+        }
+        let (reason, metric) = match write.cause {
+            Cause::Kill => ("ProbesRaised", "kill"),
+            Cause::Raise => ("ProbesRaised", "raise"),
+            Cause::Lower => ("ProbesLowered", "lower"),
+            Cause::Handler => ("ProbeFollowed", "handler"),
+        };
+        self.context.metrics.wrote(metric);
+        tracing::info!(reason, container = write.probes.name, "{}", write.sentence);
+        let event = Event { warning: false, reason: reason.to_owned(), message: write.sentence.clone() };
+        self.context.publisher.publish(self.object.object_ref(&()), &event).await;
+        self.context.publisher.publish(workload_ref(workload), &event).await;
+    }
+
+    async fn note_refusal(&self, next: &mut ProbePolicyStatus, workload: &Workload, sentence: &str, now: Timestamp) {
+        let message = format!("the API server refused to write the probes of {}: {sentence}", workload.display());
+        tracing::warn!("{message}");
+        let state = probepilot_policy::ConditionState::new(Reason::WriteRefused, message.clone());
+        let known = !state.is_news(&self.object.status.clone().unwrap_or_default().conditions);
+        let rendered = state.render(&next.conditions, self.object.metadata.generation.unwrap_or_default(), now);
+        next.conditions.retain(|condition| condition.type_ != rendered.type_);
+        next.conditions.push(rendered);
+        if !known {
+            let event = Event { warning: true, reason: Reason::WriteRefused.to_string(), message };
+            self.context.publisher.publish(self.object.object_ref(&()), &event).await;
+        }
+    }
+
+    /// A spec that cannot be read is a condition, not a crash loop.
+    async fn refuse(&self, entry: &mut Entry, problem: &str) -> Result<Ended, Error> {
+        let now = Timestamp::now();
+        let state = probepilot_policy::ConditionState::new(Reason::InvalidSpec, problem);
+        let generation = self.object.metadata.generation.unwrap_or_default();
+        let news = state.is_news(&entry.status.conditions);
+        entry.status = ProbePolicyStatus {
+            observed_generation: Some(generation),
+            conditions: vec![state.render(&entry.status.conditions, generation, now)],
+            memory: entry.status.memory.clone(),
+            last_write: entry.status.last_write.clone(),
+            ..ProbePolicyStatus::default()
+        };
+        let event = Event { warning: true, reason: Reason::InvalidSpec.to_string(), message: problem.to_owned() };
+        self.report(entry, if news { std::slice::from_ref(&event) } else { &[] }, now).await?;
+        Ok((Outcome::Invalid, None))
+    }
+
+    /// Publishes what is news, and writes the status where that is worth a write.
+    async fn report(&self, entry: &mut Entry, events: &[Event], now: Timestamp) -> Result<(), Error> {
+        let startup = entry.status.startup.as_ref();
+        let need = startup.and_then(|startup| startup.need_seconds);
+        let budget = startup.and_then(|startup| startup.budget_seconds);
+        let namespace = self.object.namespace().unwrap_or_default();
+        self.context.metrics.policy(&namespace, &self.object.name_any(), need, budget);
+        for event in events {
+            tracing::info!(reason = event.reason, warning = event.warning, "{}", event.message);
+            self.context.publisher.publish(self.object.object_ref(&()), event).await;
+        }
+        if worth_writing(&entry.written, &entry.status, now) {
+            self.persist(entry, entry.status.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn persist(&self, entry: &mut Entry, status: ProbePolicyStatus) -> Result<ProbePolicy, Error> {
+        let after = write_status(&self.context.clients.api, self.object, &status).await;
+        let after = after.map_err(Error::Status)?;
+        entry.written = status.clone();
+        entry.status = status;
+        Ok(after)
+    }
+}
+
+fn workload_ref(workload: &Workload) -> k8s_openapi::api::core::v1::ObjectReference {
+    k8s_openapi::api::core::v1::ObjectReference {
+        api_version: Some("apps/v1".to_owned()),
+        kind: Some(format!("{:?}", workload.kind)),
+        namespace: Some(workload.namespace.clone()),
+        name: Some(workload.name.clone()),
+        uid: Some(workload.uid.clone()),
+        ..Default::default()
+    }
+}
