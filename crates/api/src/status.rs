@@ -177,10 +177,17 @@ pub struct Pending {
     pub since: Time,
     /// When that was last seen; a long gap starts the window again.
     pub observed_at: Time,
-    /// The extreme of each count in the window: the lowest for a raise, the highest for a lower.
+    /// The extreme of each count since turnedAt: the lowest for a raise, the highest for a lower.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub counts: Vec<CountStatus>,
+    /// Since when counts holds the extremes; it moves on by a window at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turned_at: Option<Time>,
+    /// The extreme of each count in the window before turnedAt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub earlier: Vec<CountStatus>,
 }
 
 /// One life of the container that was judged.

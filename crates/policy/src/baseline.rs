@@ -9,7 +9,8 @@ use crate::timing::TimingField;
 use crate::workload::{ContainerProbes, Probe};
 
 /// The record that a write leaves in the workload's annotation, so that neither a re-created policy
-/// nor a restarted operator takes its own values for the owner's.
+/// nor a restarted operator takes its own values for the owner's. The annotation lists one for each
+/// container that was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BaselineRecord {
@@ -40,11 +41,11 @@ impl Baseline {
     #[must_use]
     pub fn of(
         current: &ContainerProbes,
-        record: Option<&BaselineRecord>,
+        records: &[BaselineRecord],
         owners: &[FieldOwner],
     ) -> Self {
-        let record = record.filter(|record| record.container == current.name);
-        let Some(record) = record else {
+        let mut records = records.iter();
+        let Some(record) = records.find(|record| record.container == current.name) else {
             return Self {
                 probes: current.clone(),
                 startup_is_ours: false,

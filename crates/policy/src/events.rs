@@ -14,9 +14,12 @@ pub(crate) fn of(decision: &Decision, prior: &ProbePolicyStatus) -> Vec<Event> {
         .iter()
         .filter(|state| state.is_news(&prior.conditions));
     let mut events: Vec<_> = changed.filter_map(|state| about(state, prior)).collect();
-    let desired = decision.probes.map(|probes| probes.desired);
-    if desired != prior.desired
-        && let Action::Write(write) = &decision.action
+    // A write that is tried again was announced already.
+    let writing = |state: &ConditionState| {
+        state.reason == Reason::Writing && state.is_news(&prior.conditions)
+    };
+    if let Action::Write(write) = &decision.action
+        && decision.conditions.iter().any(writing)
     {
         events.extend(cautions(write));
     }

@@ -67,18 +67,18 @@ pub fn gate(
     }
 }
 
-fn closed(reason: Reason, message: String) -> Option<Closed> {
-    Some(Closed {
+fn closed(reason: Reason, message: String) -> Closed {
+    Closed {
         condition: ConditionState::new(reason, message),
         opens_after: None,
-    })
+    }
 }
 
-fn closed_for(reason: Reason, left: SignedDuration, message: String) -> Option<Closed> {
-    Some(Closed {
+fn closed_for(reason: Reason, left: SignedDuration, message: String) -> Closed {
+    Closed {
         opens_after: Some(left),
-        ..closed(reason, message)?
-    })
+        ..closed(reason, message)
+    }
 }
 
 /// What forbids even an urgent write.
@@ -91,44 +91,44 @@ fn brake(
     let summary = change.summary;
     if workload.ignored {
         let target = workload.display();
-        return closed(
+        return Some(closed(
             Reason::Ignored,
             format!(
                 "{summary}, but {target} is annotated probepilot.dev/ignore; remove the annotation to allow it"
             ),
-        );
+        ));
     }
     match observation.brake {
         Some(Brake::NamespaceIgnored) => {
-            return closed(
+            return Some(closed(
                 Reason::Ignored,
                 format!(
                     "{summary}, but the namespace is annotated probepilot.dev/ignore; remove the annotation to allow it"
                 ),
-            );
+            ));
         }
         Some(Brake::ReadOnly) => {
-            return closed(
+            return Some(closed(
                 Reason::ReadOnly,
                 format!("{summary}, but the operator runs with --read-only"),
-            );
+            ));
         }
         None => {}
     }
     if let Some(controller) = &workload.controller {
-        return closed(
+        return Some(closed(
             Reason::OwnedByController,
             format!(
                 "{summary}, but {} is made by {controller}, which would revert it; set the probe in that object",
                 workload.display()
             ),
-        );
+        ));
     }
     if policy.mode == Mode::Observe {
-        return closed(
+        return Some(closed(
             Reason::ObserveOnly,
             format!("{summary}; mode Observe writes nothing, set spec.mode to Enforce to allow it"),
-        );
+        ));
     }
     None
 }
@@ -143,20 +143,20 @@ fn proactive(
 ) -> Option<Closed> {
     let summary = change.summary;
     if policy.raise.policy == RaisePolicy::OnKill {
-        return closed(
+        return Some(closed(
             Reason::WaitingForKill,
             format!("{summary}; behavior.raise.policy OnKill waits until a probe kills the start"),
-        );
+        ));
     }
     let rollout = workload.rollout;
     if rollout.paused {
-        return closed(
+        return Some(closed(
             Reason::Paused,
             format!(
                 "{summary}, but {} is paused; it is written once rollouts resume",
                 workload.display()
             ),
-        );
+        ));
     }
     let rolling = rollout.in_progress
         && !rollout.deadline_exceeded
@@ -164,47 +164,47 @@ fn proactive(
     let stops_first =
         workload.strategy == Strategy::StopsFirst && policy.raise.policy == RaisePolicy::Safe;
     if stops_first && !rolling {
-        return closed(
+        return Some(closed(
             Reason::RestartNeeded,
             format!(
                 "{summary}, but that stops healthy pods before new ones run; it waits for a kill or for the owner's next rollout (behavior.raise.policy Always writes at once)"
             ),
-        );
+        ));
     }
     if rolling && !stops_first {
-        return closed(
+        return Some(closed(
             Reason::RollingOut,
             format!("{summary}, once the rollout under way is done"),
-        );
+        ));
     }
     let left = change.window_left;
     if left > SignedDuration::ZERO {
-        return closed_for(
+        return Some(closed_for(
             Reason::Stabilizing,
             left,
             format!(
                 "{summary}, if the count still asks for it in {} s",
                 left.as_secs().max(1)
             ),
-        );
+        ));
     }
     let (interval, last) = change.interval;
     let left = last.map_or(SignedDuration::ZERO, |last| remaining(last, interval, now));
     if left > SignedDuration::ZERO {
-        return closed_for(
+        return Some(closed_for(
             Reason::MinInterval,
             left,
             format!(
                 "{summary}, but the last write is less than {interval} s ago; {} s to go",
                 left.as_secs().max(1)
             ),
-        );
+        ));
     }
     if let Slot::Waiting { position } = observation.slot {
-        return closed(
+        return Some(closed(
             Reason::Queued,
             format!("{summary}; other rollouts come first, place {position} in the queue"),
-        );
+        ));
     }
     None
 }

@@ -82,6 +82,7 @@ impl Kills {
         for (pod, view) in &views {
             kills.judge(pod, view, now);
         }
+        kills.judged.sort_by_key(|life| life.finished_at.0);
         for (pod, view) in &views {
             kills.note_killed_now(pod, view);
             kills.backing_off |= view.waiting_reason.as_deref() == Some("CrashLoopBackOff");
@@ -168,7 +169,6 @@ impl Kills {
     }
 
     fn forget(&mut self) {
-        self.judged.sort_by_key(|life| life.finished_at.0);
         let surplus = self.judged.len().saturating_sub(REMEMBERED);
         self.judged.drain(..surplus);
     }

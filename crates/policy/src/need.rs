@@ -89,7 +89,7 @@ pub fn need(policy: &Policy, counts: &[Count], liveness: Option<Timings>) -> Ask
             Form::Interpolate(points) => Some(with_headroom(curve(points, count))),
         };
         if let Some((bare, write)) = asked
-            && best.is_none_or(|(seconds, ..)| bare > seconds)
+            && best.is_none_or(|(most, most_written, _)| (bare, write) > (most, most_written))
         {
             best = Some((bare, write, count));
         }

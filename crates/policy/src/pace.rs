@@ -7,7 +7,8 @@ use probepilot_api::{CountSelector, CountStatus, Pending};
 use crate::observation::{Count, Sample};
 
 /// A window that was not looked at for so long starts again: what happened meanwhile is unknown.
-const LONGEST_GAP: SignedDuration = SignedDuration::from_mins(20);
+/// A count that is older is stale: it may raise a budget and never lower one.
+pub const LONGEST_GAP: SignedDuration = SignedDuration::from_mins(20);
 /// How often a waiting window is written down, so that a restart finds it without such a gap.
 pub const HEARTBEAT: SignedDuration = SignedDuration::from_mins(10);
 
@@ -21,48 +22,82 @@ pub enum Extreme {
 }
 
 /// The window after one more look at the counts.
+///
+/// A wait may last much longer than its window, so extremes are kept in two halves: those since the
+/// last turn, and those of the window before it. What they cover is never shorter than the window
+/// and at most twice as long.
 #[must_use]
 pub fn extend(
     prior: Option<&Pending>,
     counts: &[Count],
     extreme: Extreme,
+    window_seconds: u32,
     now: Timestamp,
 ) -> Pending {
     let prior = prior.filter(|pending| now.duration_since(pending.observed_at.0) <= LONGEST_GAP);
-    let before = prior
-        .map(|pending| pending.counts.as_slice())
-        .unwrap_or_default();
     let known = counts
         .iter()
-        .filter_map(|count| Some((&count.selector, count.last?.value)));
+        .filter_map(|count| Some((&count.selector, count.last?.value)))
+        .map(|(selector, value)| status(selector, Some(Sample { value, at: now })))
+        .collect::<Vec<_>>();
+    let Some(prior) = prior else {
+        return Pending {
+            since: Time(now),
+            observed_at: Time(now),
+            counts: known,
+            turned_at: Some(Time(now)),
+            earlier: Vec::new(),
+        };
+    };
+    let turned_at = prior.turned_at.as_ref().unwrap_or(&prior.since);
+    let turns = remaining(turned_at.0, window_seconds, now).is_zero();
+    let (turned_at, before, earlier) = match (turns, window_seconds) {
+        (true, 0) => (Time(now), &[][..], &[][..]),
+        (true, _) => (Time(now), &[][..], prior.counts.as_slice()),
+        (false, _) => (
+            turned_at.clone(),
+            prior.counts.as_slice(),
+            prior.earlier.as_slice(),
+        ),
+    };
     Pending {
-        since: prior.map_or(Time(now), |pending| pending.since.clone()),
+        since: prior.since.clone(),
         observed_at: Time(now),
-        counts: known
-            .map(|(selector, value)| {
-                let remembered = before
-                    .iter()
-                    .find(|count| selects(count, selector))
-                    .and_then(|count| count.value);
-                let value = remembered.map_or(value, |remembered| match extreme {
-                    Extreme::Lowest => remembered.min(value),
-                    Extreme::Highest => remembered.max(value),
-                });
-                status(selector, Some(Sample { value, at: now }))
-            })
-            .collect(),
+        counts: merge(&known, before, extreme),
+        turned_at: Some(turned_at),
+        earlier: earlier.to_vec(),
     }
+}
+
+/// Each of `counts`, or what `others` has of the same where that is more extreme.
+fn merge(counts: &[CountStatus], others: &[CountStatus], extreme: Extreme) -> Vec<CountStatus> {
+    let merged = counts.iter().map(|count| {
+        let other = others
+            .iter()
+            .find(|other| selector(other) == selector(count));
+        let value = match (count.value, other.and_then(|other| other.value)) {
+            (Some(one), Some(other)) => Some(match extreme {
+                Extreme::Lowest => one.min(other),
+                Extreme::Highest => one.max(other),
+            }),
+            (one, other) => one.or(other),
+        };
+        CountStatus {
+            value,
+            ..count.clone()
+        }
+    });
+    merged.collect()
 }
 
 /// The window's extremes as counts.
 #[must_use]
-pub fn counts(pending: &Pending) -> Vec<Count> {
+pub fn counts(pending: &Pending, extreme: Extreme) -> Vec<Count> {
     let sample = |value| Sample {
         value,
         at: pending.observed_at.0,
     };
-    pending
-        .counts
+    merge(&pending.counts, &pending.earlier, extreme)
         .iter()
         .map(|count| Count {
             selector: selector(count),
@@ -99,6 +134,5 @@ fn selector(count: &CountStatus) -> CountSelector {
     }
 }
 
-fn selects(count: &CountStatus, wanted: &CountSelector) -> bool {
-    selector(count) == *wanted
-}
+#[cfg(test)]
+mod tests;

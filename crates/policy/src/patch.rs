@@ -10,8 +10,9 @@ use crate::baseline::BaselineRecord;
 use crate::timing::TimingField;
 use crate::workload::{ContainerProbes, Probe, Workload};
 
-/// The patch, or `None` where nothing differs. `record` goes into the workload's annotation, and the
-/// annotation goes away where the owner's own probes are put back.
+/// The patch, or `None` where nothing differs. `record` goes into the workload's annotation, beside
+/// those of other containers; where the owner's own probes are put back it goes away, and the
+/// annotation with the last one.
 #[must_use]
 pub fn patch(
     workload: &Workload,
@@ -33,7 +34,15 @@ pub fn patch(
         return None;
     }
     container.insert("name".to_owned(), json!(wanted.name));
-    let annotation = (record.written != record.baseline).then(|| json!(record).to_string());
+    let others = workload.records.iter();
+    let mut records: Vec<_> = others
+        .filter(|other| other.container != record.container)
+        .collect();
+    if record.written != record.baseline {
+        records.push(record);
+    }
+    records.sort_by_key(|record| &record.container);
+    let annotation = (!records.is_empty()).then(|| json!(records).to_string());
     Some(json!({
         "metadata": {
             "uid": workload.uid,

@@ -12,6 +12,8 @@ use crate::workload::{ContainerProbes, Probe};
 /// Longest period of a startup probe that the operator writes, in seconds: a start is seen by the
 /// next attempt, so a longer period delays Ready.
 const LONGEST_STARTUP_PERIOD_SECONDS: u32 = 10;
+/// Timings are int32 in the API.
+const LARGEST_FIELD: u32 = i32::MAX.unsigned_abs();
 
 /// A budget to give, in seconds, with the liveness timings that rungs ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +157,7 @@ fn with_threshold_for(timings: Timings, seconds: u32) -> Timings {
         .div_ceil(timings.period_seconds.max(1))
         .saturating_add(1);
     Timings {
-        failure_threshold: attempts.max(timings.failure_threshold),
+        failure_threshold: attempts.min(LARGEST_FIELD).max(timings.failure_threshold),
         ..timings
     }
 }

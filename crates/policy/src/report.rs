@@ -187,7 +187,9 @@ fn essence(status: &ProbePolicyStatus) -> ProbePolicyStatus {
             .flatten()
         {
             pending.observed_at = pending.since.clone();
+            pending.turned_at = None;
             pending.counts.clear();
+            pending.earlier.clear();
         }
     }
     let said_by_reason =

@@ -131,7 +131,8 @@ pub fn judge(pod: &PodView, container: &ContainerView, now: Timestamp) -> Findin
 impl KillingEvent {
     /// Whether its last sighting lies in this life.
     fn falls_into(&self, life: &Life) -> bool {
-        self.last_at >= life.started_at && self.last_at <= life.finished_at + EVENT_SLACK
+        self.last_at >= life.started_at
+            && self.last_at.duration_since(life.finished_at) <= EVENT_SLACK
     }
 }
 

@@ -33,8 +33,8 @@ pub struct Workload {
     pub generation: i64,
     /// Whether the workload is annotated to be left alone.
     pub ignored: bool,
-    /// What was written before, and over what, from the workload's annotation.
-    pub record: Option<BaselineRecord>,
+    /// What was written before, and over what, from the workload's annotation; one a container.
+    pub records: Vec<BaselineRecord>,
     /// What owns this workload and would revert a write, as `Kind/name`.
     pub controller: Option<String>,
     /// Label selector of the workload's pods.
@@ -97,8 +97,9 @@ impl Workload {
         Ok(Self {
             kind,
             ignored: annotation(IGNORE_ANNOTATION).is_some_and(|value| value != "false"),
-            record: annotation(BASELINE_ANNOTATION)
-                .and_then(|json| serde_json::from_str(json).ok()),
+            records: annotation(BASELINE_ANNOTATION)
+                .and_then(|json| serde_json::from_str(json).ok())
+                .unwrap_or_default(),
             controller: controller(&meta.owner_references, &meta.labels),
             managers: ManagedProbes::parse(&meta.managed_fields),
             namespace: meta.namespace,

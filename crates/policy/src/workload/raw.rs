@@ -69,6 +69,7 @@ pub(super) struct RolloutStrategy {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct RollingUpdate {
     pub max_surge: Option<IntOrString>,
+    pub partition: i64,
 }
 
 #[derive(Deserialize)]

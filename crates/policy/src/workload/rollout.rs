@@ -21,9 +21,14 @@ pub struct Rollout {
 impl Rollout {
     pub(super) fn new(kind: TargetKind, raw: &raw::Object) -> Self {
         let (spec, status) = (&raw.spec, &raw.status);
+        // A partition keeps its pods on the old template for good, so they are not waited for.
+        let kept = match kind {
+            TargetKind::StatefulSet => spec.update_strategy.rolling_update.partition.max(0),
+            _ => 0,
+        };
         let wanted = match kind {
             TargetKind::DaemonSet => status.desired_number_scheduled,
-            _ => spec.replicas.unwrap_or(1),
+            _ => spec.replicas.unwrap_or(1).saturating_sub(kept),
         };
         let (updated, total) = match kind {
             TargetKind::DaemonSet => (status.updated_number_scheduled, wanted),
@@ -32,7 +37,7 @@ impl Rollout {
         let behind = status.observed_generation < raw.metadata.generation;
         Self {
             paused: spec.paused,
-            in_progress: behind || updated < wanted || total > updated,
+            in_progress: behind || updated < wanted || total.saturating_sub(kept) > updated,
             deadline_exceeded: status.conditions.iter().any(|condition| {
                 condition.kind == "Progressing"
                     && condition.status == "False"
@@ -61,8 +66,7 @@ impl Strategy {
     pub(super) fn new(kind: TargetKind, spec: &raw::Spec) -> Self {
         let (strategy, default_surge) = match kind {
             TargetKind::Deployment => (&spec.strategy, "25%"),
-            TargetKind::DaemonSet => (&spec.update_strategy, "0"),
-            TargetKind::StatefulSet => (&spec.update_strategy, "0"),
+            TargetKind::DaemonSet | TargetKind::StatefulSet => (&spec.update_strategy, "0"),
         };
         if strategy.kind.as_deref() == Some("OnDelete") {
             return Self::OnDelete;

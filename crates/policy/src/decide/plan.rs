@@ -1,0 +1,233 @@
+//! What should become of the probes, before any gate is asked.
+
+use jiff::SignedDuration;
+use probepilot_api::Memory;
+
+use super::{Case, conditions, liveness, memory, sooner};
+use crate::baseline::Baseline;
+use crate::condition::ConditionState;
+use crate::decision::{Cause, Decision};
+use crate::need::{Ask, Asked, need};
+use crate::pace::{self, Extreme, HEARTBEAT};
+use crate::probes::{Held, Wish, budget, probes};
+use crate::workload::{ContainerProbes, Probe, Strategy};
+
+/// Seconds between two writes that lower: at most one a day. Source: design, section 6.
+const LOWER_INTERVAL_SECONDS: u32 = 86_400;
+/// Counts of several rules that rose and fell in turn are looked at again after so long.
+const COUNTS_AGREE: SignedDuration = SignedDuration::from_secs(30);
+
+/// What should become of the probes, before any gate is asked.
+pub(super) enum Plan {
+    /// Nothing: the condition says why.
+    Keep(ConditionState),
+    /// Other probes, once the gates are open.
+    Change(Planned),
+}
+
+pub(super) struct Planned {
+    pub wanted: ContainerProbes,
+    pub cause: Cause,
+    pub window_left: SignedDuration,
+}
+
+impl Case<'_> {
+    pub(super) fn plan(
+        &self,
+        baseline: &Baseline,
+        held: &Held,
+        asked: &Asked,
+        decision: &mut Decision,
+    ) -> Plan {
+        if let Some(wanted) = self.follow_handler(baseline) {
+            return Plan::Change(Planned {
+                wanted,
+                cause: Cause::Handler,
+                window_left: SignedDuration::ZERO,
+            });
+        }
+        let ask = match asked {
+            Asked::Unknown => {
+                // Windows go on; one that is not looked at for too long starts again by itself.
+                decision.memory = Memory {
+                    judged: std::mem::take(&mut decision.memory.judged),
+                    ..memory(self.prior)
+                };
+                return Plan::Keep(conditions::need_unknown());
+            }
+            Asked::Nothing { .. } => return self.plan_lower(baseline, held, None, decision),
+            Asked::Ask(ask) => ask,
+        };
+        if ask.covered_by(budget(self.current)) {
+            return self.plan_lower(baseline, held, Some(ask), decision);
+        }
+        self.plan_raise(baseline, held, ask, decision)
+    }
+
+    /// Our startup probe goes with the owner's liveness probe: same handler, or none at all.
+    fn follow_handler(&self, baseline: &Baseline) -> Option<ContainerProbes> {
+        let startup = self
+            .current
+            .startup
+            .as_ref()
+            .filter(|_| baseline.startup_is_ours)?;
+        let mut wanted = self.current.clone();
+        match &self.current.liveness {
+            None => wanted.startup = None,
+            Some(liveness) if liveness.handler == startup.handler => return None,
+            Some(liveness) => {
+                wanted.startup = wanted.startup.map(|probe| Probe {
+                    timings: probe.timings,
+                    ..liveness.clone()
+                });
+            }
+        }
+        Some(wanted)
+    }
+
+    fn plan_raise(
+        &self,
+        baseline: &Baseline,
+        held: &Held,
+        ask: &Ask,
+        decision: &mut Decision,
+    ) -> Plan {
+        let killed = self.is_killed_below(ask.need_seconds);
+        let pending = pace::extend(
+            memory(self.prior).pending_raise.as_ref(),
+            &self.observation.counts,
+            Extreme::Lowest,
+            self.policy.raise.window_seconds,
+            self.now,
+        );
+        let mut window_left =
+            pace::remaining(pending.since.0, self.policy.raise.window_seconds, self.now);
+        let lowest = need(
+            self.policy,
+            &pace::counts(&pending, Extreme::Lowest),
+            liveness(baseline),
+        );
+        decision.memory.pending_raise = Some(pending);
+        let ask = match &lowest {
+            _ if killed => ask,
+            Asked::Ask(lowest) if !lowest.covered_by(budget(self.current)) => lowest,
+            // Counts of several rules fell and rose in turn: each look asked for more, all together do not.
+            _ => {
+                window_left = window_left.max(COUNTS_AGREE);
+                ask
+            }
+        };
+        let wanted = probes(&baseline.probes, self.wish(ask), held);
+        if budget(&wanted) <= budget(self.current) {
+            return Plan::Keep(conditions::yielded(self.current, ask, held));
+        }
+        let cause = if killed { Cause::Kill } else { Cause::Raise };
+        Plan::Change(Planned {
+            wanted,
+            cause,
+            window_left,
+        })
+    }
+
+    fn plan_lower(
+        &self,
+        baseline: &Baseline,
+        held: &Held,
+        ask: Option<&Ask>,
+        decision: &mut Decision,
+    ) -> Plan {
+        let keep = Plan::Keep(conditions::covered(self.current, baseline, ask));
+        let Some(lower) = self.policy.lower else {
+            return keep;
+        };
+        let present = budget(self.current);
+        let below = |wanted: &ContainerProbes| {
+            let most = u64::from(present) * u64::from(100 - lower.tolerance_percent) / 100;
+            let enough = ask.is_none_or(|ask| ask.covered_by(budget(wanted)));
+            enough && budget(wanted) < present && u64::from(budget(wanted)) <= most
+        };
+        let wanted_for = |asked: &Asked| match asked {
+            Asked::Ask(ask) => Some(probes(&baseline.probes, self.wish(ask), held)),
+            Asked::Nothing { .. } => Some(baseline.probes.clone()),
+            Asked::Unknown => None,
+        };
+        let now_asked = need(self.policy, &self.observation.counts, liveness(baseline));
+        if !wanted_for(&now_asked).is_some_and(|wanted| below(&wanted)) {
+            return keep;
+        }
+        if !self.counts_are_fresh() || self.kills.killed_now.is_some() {
+            // The window goes on, but nothing is lowered on what is not known, nor under a kill.
+            decision
+                .memory
+                .pending_lower
+                .clone_from(&memory(self.prior).pending_lower);
+            return keep;
+        }
+        let pending = pace::extend(
+            memory(self.prior).pending_lower.as_ref(),
+            &self.observation.counts,
+            Extreme::Highest,
+            lower.window_seconds,
+            self.now,
+        );
+        let highest = need(
+            self.policy,
+            &pace::counts(&pending, Extreme::Highest),
+            liveness(baseline),
+        );
+        let lowered = memory(self.prior)
+            .lowered_at
+            .map_or(SignedDuration::ZERO, |at| {
+                pace::remaining(at.0, LOWER_INTERVAL_SECONDS, self.now)
+            });
+        let window_left =
+            pace::remaining(pending.since.0, lower.window_seconds, self.now).max(lowered);
+        decision.memory.pending_lower = Some(pending);
+        if window_left > SignedDuration::ZERO {
+            decision.look_again = Some(sooner(decision.look_again, window_left.min(HEARTBEAT)));
+            return keep;
+        }
+        match wanted_for(&highest).filter(below) {
+            Some(wanted) if !self.rolling() => Plan::Change(Planned {
+                wanted,
+                cause: Cause::Lower,
+                window_left: SignedDuration::ZERO,
+            }),
+            _ => keep,
+        }
+    }
+
+    fn wish(&self, ask: &Ask) -> Wish {
+        Wish {
+            seconds: ask.write_seconds,
+            liveness: ask.liveness,
+            probe: self.policy.probe,
+        }
+    }
+
+    /// Whether a probe kills the target now under a smaller budget than is needed.
+    fn is_killed_below(&self, need_seconds: u32) -> bool {
+        self.kills
+            .killed_now
+            .as_ref()
+            .is_some_and(|killed| killed.budget_seconds < need_seconds)
+    }
+
+    fn rolling(&self) -> bool {
+        self.workload.rollout.in_progress && self.workload.strategy != Strategy::OnDelete
+    }
+
+    /// Whether every count was read lately: one that failed or stands still lowers nothing.
+    fn counts_are_fresh(&self) -> bool {
+        self.policy.rules.iter().all(|rule| {
+            let mut counts = self.observation.counts.iter();
+            let count = counts.find(|count| count.selector == rule.count);
+            count.is_some_and(|count| {
+                count.failure.is_none()
+                    && count.last.is_some_and(|sample| {
+                        self.now.duration_since(sample.at) <= pace::LONGEST_GAP
+                    })
+            })
+        })
+    }
+}
