@@ -27,14 +27,27 @@ pub enum Written {
 ///
 /// # Errors
 /// When the API server cannot be asked, or fails.
-pub async fn write_probes(client: &Client, workload: &Workload, write: &Write) -> Result<Written, kube::Error> {
+pub async fn write_probes(
+    client: &Client,
+    workload: &Workload,
+    write: &Write,
+) -> Result<Written, kube::Error> {
     let Some(patch) = patch(workload, &write.probes, &write.record) else {
         return Ok(Written::Unneeded);
     };
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), &workload.namespace, &api_resource(workload.kind));
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    match api.patch(&workload.name, &params, &Patch::Strategic(&patch)).await {
+    let api: Api<DynamicObject> = Api::namespaced_with(
+        client.clone(),
+        &workload.namespace,
+        &api_resource(workload.kind),
+    );
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    match api
+        .patch(&workload.name, &params, &Patch::Strategic(&patch))
+        .await
+    {
         Ok(after) => Ok(Written::Accepted(after.metadata.generation)),
         Err(kube::Error::Api(refusal)) => match Failure::of_code(refusal.code) {
             // A workload that was created again answers NotFound while it is away, and its other uid
@@ -50,7 +63,9 @@ pub async fn write_probes(client: &Client, workload: &Workload, write: &Write) -
 
 async fn is_another(api: &Api<DynamicObject>, workload: &Workload) -> Result<bool, kube::Error> {
     let now = api.get_metadata_opt(&workload.name).await?;
-    Ok(now.and_then(|object| object.metadata.uid).is_none_or(|uid| uid != workload.uid))
+    Ok(now
+        .and_then(|object| object.metadata.uid)
+        .is_none_or(|uid| uid != workload.uid))
 }
 
 /// Replaces the policy's status. The policy's uid guards one that was created again.
@@ -62,12 +77,17 @@ pub async fn write_status(
     policy: &ProbePolicy,
     status: &ProbePolicyStatus,
 ) -> Result<ProbePolicy, kube::Error> {
-    let api: Api<ProbePolicy> = Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
+    let api: Api<ProbePolicy> =
+        Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
     let operations = json!([
         {"op": "test", "path": "/metadata/uid", "value": policy.uid()},
         {"op": "add", "path": "/status", "value": status},
     ]);
     let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    api.patch_status(&policy.name_any(), &params, &Patch::Json::<()>(operations)).await
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    api.patch_status(&policy.name_any(), &params, &Patch::Json::<()>(operations))
+        .await
 }

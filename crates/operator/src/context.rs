@@ -9,7 +9,7 @@ use probepilot_policy::{PolicyKey, RolloutQueue};
 
 use crate::client::Clients;
 use crate::counts::Counts;
-use crate::events::{KillReader, Publisher};
+use crate::events::{KillingEvents, Publisher};
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::policies::{Followed, Policies, PolicyRef, Wake};
@@ -47,7 +47,7 @@ pub struct Context {
     /// Namespaces that are annotated to be left alone.
     pub namespaces: Namespaces,
     /// Reads Killing events.
-    pub kill_reader: KillReader,
+    pub killing_events: KillingEvents,
     /// Publishes events.
     pub publisher: Publisher,
     /// Wakes reconciles.
@@ -71,7 +71,7 @@ impl Context {
             targets: Targets::new(client.clone()),
             counts: Counts::new(client.clone(), metrics.clone(), options.count_interval),
             namespaces: Namespaces::new(client.clone()),
-            kill_reader: KillReader::new(client),
+            killing_events: KillingEvents::new(client),
             policies: Policies::default(),
             queue: Mutex::new(RolloutQueue::new(options.max_parallel_rollouts)),
             clients,
@@ -86,7 +86,11 @@ impl Context {
     /// Where a policy's targets and counts come from.
     #[must_use]
     pub fn followed(&self) -> Followed<'_> {
-        Followed { targets: &self.targets, counts: &self.counts, wake: &self.wake }
+        Followed {
+            targets: &self.targets,
+            counts: &self.counts,
+            wake: &self.wake,
+        }
     }
 
     /// The rollout queue. The guard must not be held over an await.
@@ -123,5 +127,8 @@ impl Context {
 /// A policy's key in the rollout queue.
 #[must_use]
 pub fn key(policy: &PolicyRef) -> PolicyKey {
-    (policy.namespace.clone().unwrap_or_default(), policy.name.clone())
+    (
+        policy.namespace.clone().unwrap_or_default(),
+        policy.name.clone(),
+    )
 }

@@ -14,7 +14,7 @@ use crate::context::{Context, PolicyOptions};
 use crate::events::Publisher;
 use crate::metrics::Metrics;
 use crate::policies::{PolicyRef, Wake};
-use crate::reconcile::{after_error, reconcile};
+use crate::reconcile::{Failed, after_failure, reconcile};
 
 /// Reconciles under way at a time. Each waits for the API server most of its time.
 const CONCURRENCY: u16 = 16;
@@ -28,8 +28,12 @@ pub async fn run(clients: Clients, options: PolicyOptions, metrics: Metrics, pub
     let api = policies(&clients.api, options.namespace.as_deref());
     let controller = Controller::new(api, watcher::Config::default());
     let store = controller.store();
-    let context = Arc::new(Context::new(clients, options, metrics, store, publisher, wake));
-    let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
+    let context = Arc::new(Context::new(
+        clients, options, metrics, store, publisher, wake,
+    ));
+    let config = Config::default()
+        .concurrency(CONCURRENCY)
+        .debounce(DEBOUNCE);
     controller
         .with_config(config)
         .reconcile_on(futures::stream::poll_fn(move |task| woken.poll_recv(task)))
@@ -48,22 +52,30 @@ fn policies(client: &Client, namespace: Option<&str>) -> Api<ProbePolicy> {
     }
 }
 
-fn error_policy(object: Arc<ProbePolicy>, error: &crate::reconcile::Error, context: Arc<Context>) -> controller::Action {
-    after_error(&object, error, &context, context.policies.failures(&object))
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that the controller asks for"
+)]
+fn error_policy(
+    object: Arc<ProbePolicy>,
+    failed: &Failed,
+    context: Arc<Context>,
+) -> controller::Action {
+    after_failure(&object, failed, &context)
 }
 
 /// A policy that was woken and is gone is forgotten; its own errors were logged by the error policy.
 fn note(
     context: &Context,
-    result: Result<(PolicyRef, controller::Action), ControllerError<crate::reconcile::Error, watcher::Error>>,
+    result: Result<(PolicyRef, controller::Action), ControllerError<Failed, watcher::Error>>,
 ) {
     match result {
         Err(ControllerError::ObjectNotFound(policy)) => {
-            if let Ok(policy) = PolicyRef::try_from_erased(policy) {
-                context.forget(&policy);
-            }
+            context.forget(&policy.into_kind_unchecked::<ProbePolicy>(()));
         }
-        Err(ControllerError::QueueError(error)) => tracing::warn!("watching policies failed and is tried again: {error}"),
+        Err(ControllerError::QueueError(error)) => {
+            tracing::warn!("watching policies failed and is tried again: {error}")
+        }
         Ok(_) | Err(_) => {}
     }
 }

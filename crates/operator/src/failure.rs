@@ -55,7 +55,7 @@ impl Failure {
         }
     }
 
-    fn of_code(code: u16) -> Self {
+    pub(crate) fn of_code(code: u16) -> Self {
         match code {
             403 => Self::Forbidden,
             404 => Self::NotFound,

@@ -9,19 +9,30 @@
 //! | [`counts`], [`discovery`] | shared pollers of cluster counts |
 //! | [`target`], [`pods`], [`watch`], [`debounce`] | one workload and its pods, watched and projected on arrival |
 //! | [`events`] | Killing events read on demand, the operator's own published |
+//! | [`leader`] | one replica works, the others stand by |
+//! | [`server`] | /livez, /readyz and /metrics |
 //! | [`metrics`], [`memory`] | what the operator measures of itself |
 
+pub mod act;
 pub mod client;
+pub mod context;
+pub mod controller;
 pub mod counts;
 pub mod deadline;
 pub mod debounce;
 pub mod discovery;
 pub mod events;
 pub mod failure;
+pub mod leader;
 pub mod memory;
 pub mod metrics;
+pub mod namespaces;
+pub mod observe;
 pub mod pace;
 pub mod pods;
+pub mod policies;
+pub mod reconcile;
+pub mod server;
 pub mod target;
 pub mod watch;
 mod workloads;

@@ -22,7 +22,10 @@ impl Namespaces {
     /// Nothing is asked until somebody wants to write.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { api: Api::all(client), known: Mutex::default() }
+        Self {
+            api: Api::all(client),
+            known: Mutex::default(),
+        }
     }
 
     /// Whether the namespace carries the ignore annotation.

@@ -101,8 +101,16 @@ impl Entry {
     }
 
     /// Follows what the policy names and counts, and wakes its reconcile when any of it changes.
-    pub fn follow(&mut self, from: &Followed<'_>, key: &PolicyRef, policy: &Policy) -> Arc<Sources> {
-        let kept = self.sources.take().filter(|sources| sources.follows(policy));
+    pub fn follow(
+        &mut self,
+        from: &Followed<'_>,
+        key: &PolicyRef,
+        policy: &Policy,
+    ) -> Arc<Sources> {
+        let kept = self
+            .sources
+            .take()
+            .filter(|sources| sources.follows(policy));
         let sources = kept.unwrap_or_else(|| Arc::new(Sources::start(from, key, policy)));
         self.sources = Some(Arc::clone(&sources));
         sources

@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::controller::Action as Next;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use probepilot_api::{ProbePolicy, ProbePolicyStatus, Reason};
 use probepilot_policy::{
-    Action, Cause, Decision, Event, Observation, Policy, Target, Workload, Write, decide, intent, last_write,
-    remember_write, settle_intent, status, worth_writing,
+    Action, Brake, Cause, ConditionState, Decision, Event, Observation, Policy, Target, Workload,
+    Write, decide, intent, last_write, remember_write, settle_intent, status, worth_writing,
 };
 use tokio::time::Instant;
 
 use crate::act::{Written, write_probes, write_status};
 use crate::context::{Context, key};
+use crate::events::{Notice, NoticeType};
 use crate::observe::observe;
 use crate::policies::{Entry, PolicyRef};
 
@@ -50,6 +52,15 @@ pub enum Error {
         /// What happened.
         source: kube::Error,
     },
+}
+
+/// A reconcile that failed, and how many in a row that makes.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Failed {
+    #[source]
+    error: Error,
+    in_a_row: u32,
 }
 
 /// How a reconcile ended, for metrics.
@@ -92,27 +103,52 @@ impl Outcome {
     policy = %format_args!("{}/{}", object.namespace().unwrap_or_default(), object.name_any()),
     target = %object.spec.target_ref.display(),
 ))]
-pub async fn reconcile(object: Arc<ProbePolicy>, context: Arc<Context>) -> Result<Next, Error> {
+pub async fn reconcile(object: Arc<ProbePolicy>, context: Arc<Context>) -> Result<Next, Failed> {
     let started = Instant::now();
     let entry = context.policies.entry(&object).await;
     let mut entry = entry.lock().await;
     context.metrics.policies(context.policies.len());
-    let turn = Turn { context: &context, object: &object, key: ObjectRef::from_obj(object.as_ref()) };
+    let turn = Turn {
+        context: &context,
+        object: &object,
+        key: ObjectRef::from_obj(object.as_ref()),
+    };
     let result = turn.take(&mut entry).await;
-    let outcome = result.as_ref().map_or("failed", |(outcome, _)| outcome.as_str());
+    let outcome = result
+        .as_ref()
+        .map_or("failed", |(outcome, _)| outcome.as_str());
     context.metrics.reconciled(outcome, started.elapsed());
-    let (outcome, look_again) = result.inspect_err(|_| entry.failures = entry.failures.saturating_add(1))?;
-    entry.failures = 0;
-    Ok(outcome.next(look_again))
+    match result {
+        Ok((outcome, look_again)) => {
+            entry.failures = 0;
+            Ok(outcome.next(look_again))
+        }
+        Err(error) => {
+            entry.failures = entry.failures.saturating_add(1);
+            Err(Failed {
+                error,
+                in_a_row: entry.failures,
+            })
+        }
+    }
 }
 
 /// When to try a failed reconcile again.
 #[must_use]
-pub fn after_error(object: &ProbePolicy, error: &Error, context: &Context, failures: u32) -> Next {
-    let policy = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
-    tracing::warn!(policy, "reconcile failed and is tried again: {error}");
-    context.queue().settle(&key(&ObjectRef::from_obj(object)), false);
-    Next::requeue(SOON.saturating_mul(1 << failures.min(5)).min(LONGEST_BACKOFF))
+pub fn after_failure(object: &ProbePolicy, failed: &Failed, context: &Context) -> Next {
+    let policy = format!(
+        "{}/{}",
+        object.namespace().unwrap_or_default(),
+        object.name_any()
+    );
+    tracing::warn!(policy, "reconcile failed and is tried again: {failed}");
+    context
+        .queue()
+        .settle(&key(&ObjectRef::from_obj(object)), false);
+    Next::requeue(
+        SOON.saturating_mul(1 << failed.in_a_row.min(6))
+            .min(LONGEST_BACKOFF),
+    )
 }
 
 /// One policy's turn.
@@ -131,7 +167,8 @@ impl Turn<'_> {
             Err(error) => return self.refuse(entry, &error.to_string()).await,
         };
         let sources = entry.follow(&self.context.followed(), &self.key, &policy);
-        let mut observation = observe(self.context, self.object, &policy, &entry.status, &sources).await;
+        let mut observation =
+            observe(self.context, self.object, &policy, &entry.status, &sources).await;
         let now = Timestamp::now();
         let mut prior = entry.status.clone();
         if let Target::Found(workload) = &observation.target {
@@ -140,14 +177,13 @@ impl Turn<'_> {
         let decision = self.decide(&policy, &mut observation, &prior, now).await?;
         let next = status(&policy, &decision, &prior, observation.generation, now);
         let look_again = decision.look_again;
-        let outcome = match (&decision.action, &observation.target) {
-            (Action::Write(write), Target::Found(workload)) => {
-                self.act(entry, next, workload, write, now).await?
-            }
-            _ => {
-                entry.status = next;
-                Outcome::Kept
-            }
+        let outcome = if let (Action::Write(write), Target::Found(workload)) =
+            (&decision.action, &observation.target)
+        {
+            self.act(entry, next, workload, write, now).await?
+        } else {
+            entry.status = next;
+            Outcome::Kept
         };
         self.report(entry, &decision.events, now).await?;
         Ok((outcome, look_again))
@@ -186,11 +222,11 @@ impl Turn<'_> {
         Ok(decision)
     }
 
-    async fn namespace_brake(&self) -> Result<Option<probepilot_policy::Brake>, Error> {
+    async fn namespace_brake(&self) -> Result<Option<Brake>, Error> {
         let namespace = self.object.namespace().unwrap_or_default();
         let ignored = self.context.namespaces.ignored(&namespace).await;
         let ignored = ignored.map_err(|source| Error::Namespace { namespace, source })?;
-        Ok(ignored.then_some(probepilot_policy::Brake::NamespaceIgnored))
+        Ok(ignored.then_some(Brake::NamespaceIgnored))
     }
 
     /// Writes the probes, with the intent in status before.
@@ -210,13 +246,16 @@ impl Turn<'_> {
         }
         let client = &self.context.clients.api;
         let written = write_probes(client, workload, write).await;
-        let written = written.map_err(|source| Error::Probes { target: workload.display(), source })?;
+        let written = written.map_err(|source| Error::Probes {
+            target: workload.display(),
+            source,
+        })?;
         let memory = next.memory.take().unwrap_or_default();
         next.memory = Some(remember_write(memory, write, now));
         let outcome = match written {
             Written::Accepted(generation) => {
                 next.last_write = Some(last_write(write, generation, now));
-                self.announce(workload, write).await;
+                self.announce(workload, write);
                 Outcome::Wrote
             }
             Written::Unneeded => Outcome::Kept,
@@ -226,7 +265,7 @@ impl Turn<'_> {
             }
             Written::Refused(sentence) => {
                 self.context.queue().settle(&key(&self.key), false);
-                self.note_refusal(&mut next, workload, &sentence, now).await;
+                self.note_refusal(&mut next, workload, &sentence, now);
                 Outcome::Refused
             }
         };
@@ -234,10 +273,12 @@ impl Turn<'_> {
         Ok(outcome)
     }
 
-    async fn announce(&self, workload: &Workload, write: &Write) {
+    fn announce(&self, workload: &Workload, write: &Write) {
         if write.takes_slot {
             let deadline = workload.rollout.progress_deadline_seconds;
-            self.context.queue().begin(key(&self.key), deadline, Timestamp::now());
+            self.context
+                .queue()
+                .begin(key(&self.key), deadline, Timestamp::now());
         }
         let (reason, metric) = match write.cause {
             Cause::Kill => ("ProbesRaised", "kill"),
@@ -247,29 +288,67 @@ impl Turn<'_> {
         };
         self.context.metrics.wrote(metric);
         tracing::info!(reason, container = write.probes.name, "{}", write.sentence);
-        let event = Event { warning: false, reason: reason.to_owned(), message: write.sentence.clone() };
-        self.context.publisher.publish(self.object.object_ref(&()), &event).await;
-        self.context.publisher.publish(workload_ref(workload), &event).await;
+        let event = Event {
+            warning: false,
+            reason: reason.to_owned(),
+            message: write.sentence.clone(),
+        };
+        let target = workload_ref(workload);
+        self.publish(self.object.object_ref(&()), Some(target.clone()), &event);
+        self.publish(target, Some(self.object.object_ref(&())), &event);
     }
 
-    async fn note_refusal(&self, next: &mut ProbePolicyStatus, workload: &Workload, sentence: &str, now: Timestamp) {
-        let message = format!("the API server refused to write the probes of {}: {sentence}", workload.display());
+    fn note_refusal(
+        &self,
+        next: &mut ProbePolicyStatus,
+        workload: &Workload,
+        sentence: &str,
+        now: Timestamp,
+    ) {
+        let message = format!(
+            "the API server refused to write the probes of {}: {sentence}",
+            workload.display()
+        );
         tracing::warn!("{message}");
-        let state = probepilot_policy::ConditionState::new(Reason::WriteRefused, message.clone());
+        let state = ConditionState::new(Reason::WriteRefused, message.clone());
         let known = !state.is_news(&self.object.status.clone().unwrap_or_default().conditions);
-        let rendered = state.render(&next.conditions, self.object.metadata.generation.unwrap_or_default(), now);
-        next.conditions.retain(|condition| condition.type_ != rendered.type_);
+        let rendered = state.render(
+            &next.conditions,
+            self.object.metadata.generation.unwrap_or_default(),
+            now,
+        );
+        next.conditions
+            .retain(|condition| condition.type_ != rendered.type_);
         next.conditions.push(rendered);
         if !known {
-            let event = Event { warning: true, reason: Reason::WriteRefused.to_string(), message };
-            self.context.publisher.publish(self.object.object_ref(&()), &event).await;
+            let event = Event {
+                warning: true,
+                reason: Reason::WriteRefused.to_string(),
+                message,
+            };
+            self.publish(self.object.object_ref(&()), None, &event);
         }
+    }
+
+    fn publish(&self, regarding: ObjectReference, related: Option<ObjectReference>, event: &Event) {
+        self.context.publisher.publish(Notice {
+            regarding,
+            related,
+            type_: if event.warning {
+                NoticeType::Warning
+            } else {
+                NoticeType::Normal
+            },
+            reason: event.reason.clone(),
+            action: "Reconcile".to_owned(),
+            note: event.message.clone(),
+        });
     }
 
     /// A spec that cannot be read is a condition, not a crash loop.
     async fn refuse(&self, entry: &mut Entry, problem: &str) -> Result<Ended, Error> {
         let now = Timestamp::now();
-        let state = probepilot_policy::ConditionState::new(Reason::InvalidSpec, problem);
+        let state = ConditionState::new(Reason::InvalidSpec, problem);
         let generation = self.object.metadata.generation.unwrap_or_default();
         let news = state.is_news(&entry.status.conditions);
         entry.status = ProbePolicyStatus {
@@ -279,21 +358,46 @@ impl Turn<'_> {
             last_write: entry.status.last_write.clone(),
             ..ProbePolicyStatus::default()
         };
-        let event = Event { warning: true, reason: Reason::InvalidSpec.to_string(), message: problem.to_owned() };
-        self.report(entry, if news { std::slice::from_ref(&event) } else { &[] }, now).await?;
+        let event = Event {
+            warning: true,
+            reason: Reason::InvalidSpec.to_string(),
+            message: problem.to_owned(),
+        };
+        self.report(
+            entry,
+            if news {
+                std::slice::from_ref(&event)
+            } else {
+                &[]
+            },
+            now,
+        )
+        .await?;
         Ok((Outcome::Invalid, None))
     }
 
     /// Publishes what is news, and writes the status where that is worth a write.
-    async fn report(&self, entry: &mut Entry, events: &[Event], now: Timestamp) -> Result<(), Error> {
+    async fn report(
+        &self,
+        entry: &mut Entry,
+        events: &[Event],
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let startup = entry.status.startup.as_ref();
         let need = startup.and_then(|startup| startup.need_seconds);
         let budget = startup.and_then(|startup| startup.budget_seconds);
         let namespace = self.object.namespace().unwrap_or_default();
-        self.context.metrics.policy(&namespace, &self.object.name_any(), need, budget);
+        self.context
+            .metrics
+            .policy(&namespace, &self.object.name_any(), need, budget);
         for event in events {
-            tracing::info!(reason = event.reason, warning = event.warning, "{}", event.message);
-            self.context.publisher.publish(self.object.object_ref(&()), event).await;
+            tracing::info!(
+                reason = event.reason,
+                warning = event.warning,
+                "{}",
+                event.message
+            );
+            self.publish(self.object.object_ref(&()), None, event);
         }
         if worth_writing(&entry.written, &entry.status, now) {
             self.persist(entry, entry.status.clone()).await?;
@@ -301,7 +405,11 @@ impl Turn<'_> {
         Ok(())
     }
 
-    async fn persist(&self, entry: &mut Entry, status: ProbePolicyStatus) -> Result<ProbePolicy, Error> {
+    async fn persist(
+        &self,
+        entry: &mut Entry,
+        status: ProbePolicyStatus,
+    ) -> Result<ProbePolicy, Error> {
         let after = write_status(&self.context.clients.api, self.object, &status).await;
         let after = after.map_err(Error::Status)?;
         entry.written = status.clone();
@@ -310,8 +418,8 @@ impl Turn<'_> {
     }
 }
 
-fn workload_ref(workload: &Workload) -> k8s_openapi::api::core::v1::ObjectReference {
-    k8s_openapi::api::core::v1::ObjectReference {
+fn workload_ref(workload: &Workload) -> ObjectReference {
+    ObjectReference {
         api_version: Some("apps/v1".to_owned()),
         kind: Some(format!("{:?}", workload.kind)),
         namespace: Some(workload.namespace.clone()),
