@@ -1,6 +1,7 @@
 //! A cluster: starting it, finding it again, ending it.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -170,7 +171,9 @@ impl Cluster {
     pub async fn stop(&self) -> Result<()> {
         host::require_root()?;
         let _lock = lock(&self.layout, &Progress::silent()).await?;
-        self.remove().await
+        self.remove().await?;
+        let lock = self.layout.lock();
+        fs::remove_file(&lock).map_err(Error::io("remove", &lock))
     }
 
     /// As [`Cluster::stop`], for a cluster of which perhaps nothing is left but an interface. Returns whether there was anything.
@@ -365,24 +368,30 @@ async fn lock(layout: &Layout, progress: &Progress) -> Result<File> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     }
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(Error::io("open", &path))?;
-    if file.try_lock().is_ok() {
-        return Ok(file);
+    loop {
+        let mut file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(Error::io("open", &path))?;
+        if file.try_lock().is_err() {
+            progress.say(format!(
+                "waiting for another process that starts or stops cluster {}",
+                layout.name()
+            ));
+            let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+            file = locked
+                .map_err(std::io::Error::other)
+                .flatten()
+                .map_err(Error::io("lock", &path))?;
+        }
+        // Whoever held it before may have stopped the cluster and removed the file: then this lock excludes nobody.
+        let held = file.metadata().map_err(Error::io("read", &path))?;
+        if fs::metadata(&path).is_ok_and(|there| there.ino() == held.ino()) {
+            return Ok(file);
+        }
     }
-    progress.say(format!(
-        "waiting for another process that starts or stops cluster {}",
-        layout.name()
-    ));
-    let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
-    locked
-        .map_err(std::io::Error::other)
-        .flatten()
-        .map_err(Error::io("lock", &path))
 }
 
 /// Removes the links to the cluster's pod logs that the kubelet leaves in a folder of the host, whose name it does not let anyone change.

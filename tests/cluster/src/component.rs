@@ -213,7 +213,6 @@ fn api_server(layout: &Layout) -> Vec<String> {
         "--allow-privileged=true".to_owned(),
         // A namespace of 10,000 pods is deleted by one request; one worker would take longer than that request may.
         "--delete-collection-workers=16".to_owned(),
-        "--profiling=false".to_owned(),
         flag("--audit-policy-file", config::path(layout, config::AUDIT)),
         flag("--audit-log-path", layout.audit_log()),
         "--audit-log-maxsize=100".to_owned(),
@@ -240,7 +239,6 @@ fn controller_manager(layout: &Layout) -> Vec<String> {
         flag("--cluster-signing-key-file", files.key(file::CA)),
         "--kube-api-qps=200".to_owned(),
         "--kube-api-burst=400".to_owned(),
-        "--profiling=false".to_owned(),
     ]
 }
 
@@ -250,7 +248,6 @@ fn scheduler(layout: &Layout) -> Vec<String> {
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={}", port::SCHEDULER),
         "--leader-elect=false".to_owned(),
-        "--profiling=false".to_owned(),
     ]
 }
 

@@ -77,8 +77,8 @@ impl PodFleet {
         format!("{}-{number:06}", self.prefix)
     }
 
-    /// The pod of that number on that node. The scheduler is left out: it would be the bottleneck.
-    fn pod(&self, number: usize, node: &str) -> serde_json::Result<Pod> {
+    /// A pod of the fleet with [`NAME`] and [`NODE`] where its own are to be put. The scheduler is left out: it would be the bottleneck.
+    fn template(&self) -> String {
         let env: Vec<_> = (0..self.env_bytes.div_ceil(PADDING))
             .map(|variable| {
                 let name = format!("PADDING_{variable:05}");
@@ -86,17 +86,25 @@ impl PodFleet {
                 json!({"name": name, "value": "x".repeat(left.saturating_sub(name.len() + 1))})
             })
             .collect();
-        serde_json::from_value(json!({
-            "metadata": {"name": self.name(number), "labels": self.labels},
+        json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": NAME, "labels": self.labels},
             "spec": {
-                "nodeName": node,
+                "nodeName": NODE,
                 "automountServiceAccountToken": false,
                 "enableServiceLinks": false,
                 "containers": [{"name": "main", "image": self.image, "env": env}],
             },
-        }))
+        })
+        .to_string()
     }
 }
+
+/// Stands for a pod's name in the fleet's template; no text of Kubernetes has such characters.
+const NAME: &str = "@name@";
+/// Stands for a node's name in the fleet's template.
+const NODE: &str = "@node@";
 
 impl Cluster {
     /// Makes fake nodes until there are `count` (`fake-0000`, ...) and waits until all are Ready. Returns how long it took.
@@ -146,17 +154,23 @@ impl Cluster {
         let client = self.client().await?;
         let nodes = self.fake_nodes(&client).await?;
         ensure_namespace(&client, &fleet.namespace).await?;
-        let pods = Api::<Pod>::namespaced(client, &fleet.namespace);
+        let url = format!("/api/v1/namespaces/{}/pods", fleet.namespace);
+        let template = fleet.template();
         let begin = Instant::now();
         stream::iter(fleet.first..fleet.first + fleet.count)
             .map(|number| {
-                let (pods, node) = (pods.clone(), &nodes[number % nodes.len()]);
+                let name = fleet.name(number);
+                let body = template.replacen(NAME, &name, 1).replacen(
+                    NODE,
+                    &nodes[number % nodes.len()],
+                    1,
+                );
+                let (client, url) = (client.clone(), url.clone());
                 async move {
-                    let pod = fleet.pod(number, node).map_err(|source| Error::Json {
-                        what: "a fake pod",
-                        source,
-                    })?;
-                    create(&pods, &pod).await
+                    patiently(&format!("create pod {name}"), async || {
+                        post(&client, &url, body.clone()).await
+                    })
+                    .await
                 }
             })
             .buffer_unordered(CONCURRENT)
@@ -316,7 +330,7 @@ pub(crate) async fn default_account(client: &Client, namespace: &str) -> Result<
     Ok(())
 }
 
-/// Creates an object that may be there already; a server that is busy or slow to answer is asked again.
+/// Creates an object that may be there already.
 async fn create<K>(api: &Api<K>, object: &K) -> Result<()>
 where
     K: kube::Resource<DynamicType = ()>
@@ -325,27 +339,48 @@ where
         + serde::Serialize
         + std::fmt::Debug,
 {
+    let action = format!("create {} {}", K::kind(&()), object.name_any());
     let params = PostParams::default();
-    let what = || format!("create {} {}", K::kind(&()), object.name_any());
+    patiently(&action, async || {
+        api.create(&params, object).await.map(drop)
+    })
+    .await
+}
+
+/// Posts an object without reading it back: of the answer, which the server is asked to keep short, only the status counts.
+async fn post(client: &Client, url: &str, body: String) -> kube::Result<()> {
+    let request = http::Request::post(url)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .header(
+            http::header::ACCEPT,
+            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+        )
+        .body(body.into_bytes())
+        .map_err(kube::Error::HttpError)?;
+    client.request_text(request).await.map(drop)
+}
+
+/// Does what creates an object until the object is there: a server that is busy or slow to answer is asked again.
+async fn patiently(action: &str, mut create: impl AsyncFnMut() -> kube::Result<()>) -> Result<()> {
     for attempt in 0_u32.. {
         let again = attempt < 5;
-        match tokio::time::timeout(CREATE, api.create(&params, object)).await {
-            Ok(Ok(_)) => return Ok(()),
+        match tokio::time::timeout(CREATE, create()).await {
+            Ok(Ok(())) => return Ok(()),
             Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => return Ok(()),
             Ok(Err(kube::Error::Api(status)))
                 if again && (status.code == 429 || status.code >= 500) => {}
             Ok(Err(kube::Error::Api(status))) => {
-                return Err(Error::kube(what())(kube::Error::Api(status)));
+                return Err(Error::kube(action)(kube::Error::Api(status)));
             }
             // The connection broke: the server may or may not have taken it.
             Ok(Err(_)) | Err(_) if again => {}
-            Ok(Err(error)) => return Err(Error::kube(what())(error)),
+            Ok(Err(error)) => return Err(Error::kube(action)(error)),
             Err(_) => break,
         }
         tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
     }
     Err(Error::Deadline {
-        action: what(),
+        action: action.to_owned(),
         seconds: CREATE.as_secs(),
     })
 }
@@ -354,13 +389,14 @@ where
 mod tests {
     use super::*;
 
+    fn pod(fleet: &PodFleet) -> Pod {
+        serde_json::from_str(&fleet.template()).unwrap()
+    }
+
     #[test]
     fn padding_is_as_long_as_asked() {
         for bytes in [0, 14, 64, 100, 6_000] {
-            let pod = PodFleet::new("n", 1)
-                .env_bytes(bytes)
-                .pod(7, "fake-0001")
-                .unwrap();
+            let pod = pod(&PodFleet::new("n", 1).env_bytes(bytes));
             let env = pod
                 .spec
                 .unwrap()
@@ -377,12 +413,19 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_numbered_and_placed() {
-        let pod = PodFleet::new("n", 1)
-            .first(42)
-            .pod(42, "fake-0001")
-            .unwrap();
-        assert_eq!(pod.metadata.name.as_deref(), Some("fake-000042"));
-        assert_eq!(pod.spec.unwrap().node_name.as_deref(), Some("fake-0001"));
+    fn a_template_has_one_place_for_each_name() {
+        let fleet = PodFleet::new("n", 1).first(42);
+        assert_eq!(fleet.name(42), "fake-000042");
+        let template = fleet.template();
+        assert_eq!(
+            (
+                template.matches(NAME).count(),
+                template.matches(NODE).count()
+            ),
+            (1, 1)
+        );
+        let pod = pod(&fleet);
+        assert_eq!(pod.metadata.name.as_deref(), Some(NAME));
+        assert_eq!(pod.spec.unwrap().node_name.as_deref(), Some(NODE));
     }
 }

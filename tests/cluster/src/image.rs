@@ -14,6 +14,7 @@ use crate::wait::{self, Seen};
 /// Holds a pod's namespaces.
 pub const PAUSE: &str = "probepilot.test/pause:1";
 /// A shell and the usual small programs, from Debian's static busybox. Pods must say `imagePullPolicy: Never` or `IfNotPresent`.
+/// Its `wget` crashes when given `-T` (it looks for a name service that a static program has not), and speaks no TLS that Go accepts.
 pub const BUSYBOX: &str = "probepilot.test/busybox:1";
 
 /// containerd's namespace of the kubelet's images.
