@@ -140,10 +140,10 @@ async fn readyz(State(readiness): State<Readiness>) -> Response {
     if pending.is_empty() {
         return "ok\n".into_response();
     }
-    let lines: String = pending
-        .iter()
-        .map(|name| format!("pending: {name}\n"))
-        .collect();
+    let mut lines = String::new();
+    for name in pending {
+        lines.extend(["pending: ", name, "\n"]);
+    }
     (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
 }
 

@@ -107,8 +107,8 @@ async fn a_leader_whose_renewals_are_not_answered_stops_its_work_in_five_seconds
         *began.lock().unwrap() += 1;
         let alive = Arc::clone(&dropped);
         async move {
-            let _alive = alive;
             std::future::pending::<()>().await;
+            drop(alive);
         }
     };
     let working = leadership.lead(work);

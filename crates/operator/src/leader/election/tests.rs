@@ -1,3 +1,6 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
@@ -33,8 +36,10 @@ fn version(lease: &Lease) -> String {
     lease.metadata.resource_version.clone().unwrap_or_default()
 }
 
+/// A wall clock that moves each time it is read, as a real one does.
 fn wall() -> Timestamp {
-    Timestamp::UNIX_EPOCH
+    static TICKS: AtomicI64 = AtomicI64::new(0);
+    Timestamp::UNIX_EPOCH + SignedDuration::from_micros(TICKS.fetch_add(1, Ordering::Relaxed))
 }
 
 fn seconds(seconds: f64) -> Duration {
