@@ -75,3 +75,6 @@ fn named<'a>(name: &str, workload: &'a Workload) -> Result<&'a ContainerProbes, 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;

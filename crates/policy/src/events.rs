@@ -93,3 +93,6 @@ fn cautions(write: &Write) -> Vec<Event> {
     }
     cautions
 }
+
+#[cfg(test)]
+mod tests;

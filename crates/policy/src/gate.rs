@@ -208,3 +208,6 @@ fn proactive(
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,8 @@ mod policy;
 mod probes;
 mod queue;
 mod report;
+#[cfg(test)]
+mod testing;
 mod timing;
 mod verdict;
 mod workload;

@@ -171,3 +171,6 @@ fn children(fields: &Map<String, Value>, probe: &str) -> BTreeSet<String> {
     keys.filter_map(|key| key.strip_prefix("f:").map(str::to_owned))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,8 +112,10 @@ impl RolloutQueue {
         self.held.insert(policy, Hold { until, begun: true });
     }
 
-    /// Gives a slot back that is no longer used: the rollout is done, or nothing was written.
+    /// Gives a slot back that is no longer used, because the rollout is done or nothing was written,
+    /// and withdraws one who waits.
     pub fn settle(&mut self, policy: &PolicyKey, rolling_out: bool) {
+        self.waiting.remove(policy);
         if self
             .held
             .get(policy)

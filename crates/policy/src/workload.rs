@@ -203,3 +203,6 @@ impl From<raw::Probe> for Probe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
