@@ -50,22 +50,14 @@ pub async fn write_probes(
     {
         Ok(after) => Ok(Written::Accepted(after.metadata.generation)),
         Err(kube::Error::Api(refusal)) => match Failure::of_code(refusal.code) {
-            // A workload that was created again answers NotFound while it is away, and its other uid
-            // makes the patch invalid (S10): both are settled by looking again.
+            // A workload that changed or was created again has another resourceVersion (S10); one that is
+            // away is seen by the watch. Both are settled by looking again.
             Failure::Conflict | Failure::NotFound => Ok(Written::Outdated),
-            Failure::Invalid if is_another(&api, workload).await? => Ok(Written::Outdated),
             Failure::Forbidden | Failure::Invalid => Ok(Written::Refused(refusal.message)),
             _ => Err(kube::Error::Api(refusal)),
         },
         Err(error) => Err(error),
     }
-}
-
-async fn is_another(api: &Api<DynamicObject>, workload: &Workload) -> Result<bool, kube::Error> {
-    let now = api.get_metadata_opt(&workload.name).await?;
-    Ok(now
-        .and_then(|object| object.metadata.uid)
-        .is_none_or(|uid| uid != workload.uid))
 }
 
 /// Replaces the policy's status. The policy's uid guards one that was created again.

@@ -57,7 +57,8 @@ fn about(state: &ConditionState, prior: &ProbePolicyStatus) -> Option<Event> {
         (ConditionType::InSync, ConditionStatus::True) => {
             (state.reason == Reason::WouldShorten, false)
         }
-        (ConditionType::CrashLooping, ConditionStatus::True) => (true, true),
+        // A loop goes back and forth between its two reasons; only its beginning and end are news.
+        (ConditionType::CrashLooping, ConditionStatus::True) => (!was_looping(), true),
         (ConditionType::CrashLooping, _) => (was_looping(), false),
         (_, ConditionStatus::False) => (true, true),
         (_, ConditionStatus::True) => (was_false(&kind), false),
