@@ -49,7 +49,7 @@ fn workload_of(workload: Value) -> Setup {
 
 fn overlay(base: &mut Value, over: &Value) {
     match over.as_object() {
-        Some(fields) if !fields.is_empty() => {
+        Some(fields) if !base.is_null() => {
             for (key, value) in fields {
                 overlay(&mut base[key], value);
             }
