@@ -20,6 +20,7 @@ use thiserror::Error;
 use tower::buffer::BufferLayer;
 use tower::{BoxError, Layer, Service, ServiceExt};
 
+use crate::fence::Fence;
 use crate::pace::Pace;
 
 /// Longest time that any request but a running watch may take, waiting in the queue included.
@@ -43,6 +44,9 @@ pub enum TransportError {
         /// How long it waited.
         limit: Duration,
     },
+    /// This replica does not lead, so it may not write.
+    #[error("this replica does not lead any more; the write was not sent")]
+    Fenced,
     /// The server did not answer in time.
     #[error("the API server did not answer within {} s", limit.as_secs_f64())]
     Deadline {
@@ -83,6 +87,10 @@ impl Verb {
         }
     }
 
+    fn writes(self) -> bool {
+        !matches!(self, Self::Get | Self::Watch)
+    }
+
     /// The verb in RBAC's words.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -116,13 +124,15 @@ impl Observer for () {
 /// The clients of the process.
 #[derive(Clone)]
 pub struct Clients {
-    /// For everything but the lease. Rationed in a storm.
+    /// For everything but the lease. Rationed in a storm; writes nothing while `fence` is closed.
     pub api: Client,
     /// For the lease alone. Its requests are few by design (one each 2 s) and do not queue behind
     /// others: a storm that hits workloads but not leases must not cost the leadership.
     pub lease: Client,
     /// The queue behind `api`, for those who show the weather.
     pub pace: Arc<Pace>,
+    /// Whether `api` may write. Closed at first: leadership opens it.
+    pub fence: Fence,
 }
 
 /// Builds the clients for the API server that `config` names.
@@ -133,13 +143,18 @@ pub fn connect(mut config: Config, observer: Arc<dyn Observer>) -> Result<Client
         USER_AGENT,
         HeaderValue::from_static(concat!("probepilot/", env!("CARGO_PKG_VERSION"))),
     ));
-    let pace = Arc::new(Pace::default());
-    let rationed = ApiLayer::new(Some(Arc::clone(&pace)), Arc::clone(&observer));
-    let direct = ApiLayer::new(None, observer);
+    let (pace, fence) = (Arc::new(Pace::default()), Fence::default());
+    let direct = ApiLayer::new(Arc::clone(&observer));
+    let rationed = ApiLayer {
+        pace: Some(Arc::clone(&pace)),
+        fence: Some(fence.clone()),
+        ..ApiLayer::new(observer)
+    };
     Ok(Clients {
         api: build(ClientBuilder::try_from(config.clone())?, &rationed),
         lease: build(ClientBuilder::try_from(config)?, &direct),
         pace,
+        fence,
     })
 }
 
@@ -162,15 +177,18 @@ where
 /// The layer behind [`connect`].
 #[derive(Clone)]
 pub(crate) struct ApiLayer {
-    pace: Option<Arc<Pace>>,
+    pub(crate) pace: Option<Arc<Pace>>,
+    pub(crate) fence: Option<Fence>,
     observer: Arc<dyn Observer>,
     deadline: Duration,
 }
 
 impl ApiLayer {
-    pub(crate) fn new(pace: Option<Arc<Pace>>, observer: Arc<dyn Observer>) -> Self {
+    /// Deadlines only: no rationing, no fence.
+    pub(crate) fn new(observer: Arc<dyn Observer>) -> Self {
         Self {
-            pace,
+            pace: None,
+            fence: None,
             observer,
             deadline: REQUEST_DEADLINE,
         }
@@ -245,6 +263,10 @@ impl ApiLayer {
             tokio::time::timeout_at(end, pace.admitted())
                 .await
                 .map_err(|_| TransportError::HeldBack { limit })?;
+        }
+        // Asked last, right before the request goes: it may have waited in the queue.
+        if verb.writes() && self.fence.as_ref().is_some_and(|fence| !fence.holds()) {
+            return Err(TransportError::Fenced.into());
         }
         let exchange = async {
             let response = inner.oneshot(request).await.map_err(Into::into)?;
@@ -321,21 +343,25 @@ mod tests {
         maps: Api<ConfigMap>,
         server: MockServer,
         pace: Arc<Pace>,
+        fence: Fence,
         log: Arc<Log>,
     }
 
     fn scene() -> Scene {
         let (pace, log) = (Arc::new(Pace::default()), Arc::new(Log::default()));
-        let layer = ApiLayer::new(
-            Some(Arc::clone(&pace)),
-            Arc::clone(&log) as Arc<dyn Observer>,
-        );
+        let fence = Fence::default();
+        let layer = ApiLayer {
+            pace: Some(Arc::clone(&pace)),
+            fence: Some(fence.clone()),
+            ..ApiLayer::new(Arc::clone(&log) as Arc<dyn Observer>)
+        };
         let (client, server) = mock_with(&layer);
         let maps = Api::default_namespaced(client);
         Scene {
             maps,
             server,
             pace,
+            fence,
             log,
         }
     }
@@ -435,5 +461,37 @@ mod tests {
         let error = starting.await.unwrap().unwrap_err();
         assert_eq!(Failure::of(&error), Failure::Deadline);
         assert_eq!(start.elapsed().as_secs(), REQUEST_DEADLINE.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_that_does_not_lead_reads_and_does_not_write() {
+        let mut scene = scene();
+        let map = ConfigMap::default();
+        let params = kube::api::PostParams::default();
+        let error = scene.maps.create(&params, &map).await.unwrap_err();
+        assert_eq!(Failure::of(&error), Failure::Fenced);
+        let reading = get(&scene.maps);
+        let call = scene.server.next().await;
+        call.answer(&json!({"metadata": {"name": "x"}}));
+        assert!(reading.await.unwrap().is_ok());
+
+        scene
+            .fence
+            .open_until(Instant::now() + Duration::from_secs(5));
+        let maps = scene.maps.clone();
+        let writing = tokio::spawn(async move {
+            let params = kube::api::PostParams::default();
+            maps.create(&params, &ConfigMap::default()).await
+        });
+        scene.server.next().await.answer(&json!({}));
+        assert!(writing.await.unwrap().is_ok());
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let error = scene.maps.create(&params, &map).await.unwrap_err();
+        assert_eq!(
+            Failure::of(&error),
+            Failure::Fenced,
+            "leadership ends by itself"
+        );
+        assert_eq!(scene.server.waiting(), 0);
     }
 }

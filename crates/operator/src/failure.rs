@@ -19,6 +19,8 @@ pub enum Failure {
     Gone,
     /// 429 or 503, or given up in the queue that these cause.
     Refused,
+    /// The write was not sent: this replica does not lead.
+    Fenced,
     /// No answer in time.
     Deadline,
     /// No connection, or it broke.
@@ -35,6 +37,7 @@ impl Failure {
             kube::Error::Api(status) => Self::of_code(status.code),
             kube::Error::Service(source) => match source.downcast_ref::<TransportError>() {
                 Some(TransportError::HeldBack { .. }) => Self::Refused,
+                Some(TransportError::Fenced) => Self::Fenced,
                 Some(TransportError::Deadline { .. }) => Self::Deadline,
                 None => Self::Unreachable,
             },

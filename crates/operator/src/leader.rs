@@ -9,7 +9,7 @@
 //! # Why there is one leader at most
 //! A renewal sent at S reaches the record at S or later, so a standby first sees it at S or later and
 //! takes over at S + 7 s at the earliest. By S + 5 s the leader has stopped: its work is dropped and
-//! [`Fence::holds`] says no. The 2 s between are for requests that were already on their way. Times in
+//! [`Fence::holds`] says no, so that the client sends no write. The 2 s between are for requests that were already on their way. Times in
 //! the record are for people; no two clocks are ever compared, only their rates matter. Of two
 //! standbys that take over together one meets a conflict: every replace carries the resourceVersion.
 //! A process that is frozen and thawed may still have one request in hand; such a write is refused
@@ -18,7 +18,6 @@
 //! A lease that somebody deletes binds who has seen it until it would have expired; a replica that
 //! has never seen it creates it at once.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -30,6 +29,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::failure::Failure;
+use crate::fence::Fence;
 use crate::metrics::Metrics;
 
 mod election;
@@ -93,34 +93,6 @@ pub enum Standing {
     Leading,
 }
 
-/// Tells right now whether writing is allowed. Cheap to clone and to ask.
-#[derive(Clone, Debug)]
-pub struct Fence(Arc<Mutex<Option<Instant>>>);
-
-impl Fence {
-    /// A fence for a process that needs no election.
-    #[must_use]
-    pub fn open() -> Self {
-        let far = Instant::now() + Duration::from_hours(24 * 365 * 10);
-        Self(Arc::new(Mutex::new(Some(far))))
-    }
-
-    fn closed() -> Self {
-        Self(Arc::default())
-    }
-
-    /// Whether it is certain that nobody else leads. To be asked right before a write.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        until.is_some_and(|until| Instant::now() < until)
-    }
-
-    fn set(&self, until: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
-    }
-}
-
 /// A running candidacy. Dropping it ends the renewals without a release: the lease expires.
 #[derive(Debug)]
 pub struct Leadership {
@@ -131,11 +103,11 @@ pub struct Leadership {
 }
 
 impl Leadership {
-    /// Stands for the lease. Must be called within a tokio runtime.
+    /// Stands for the lease, with `client` for its requests; opens and closes `fence`. Must be
+    /// called within a tokio runtime.
     #[must_use]
-    pub fn seek(client: Client, candidacy: Candidacy, metrics: Metrics) -> Self {
+    pub fn seek(client: Client, candidacy: Candidacy, fence: Fence, metrics: Metrics) -> Self {
         let (news, standing) = watch::channel(Standing::Standby { holder: None });
-        let fence = Fence::closed();
         let (stop, stopped) = oneshot::channel();
         let Candidacy {
             namespace,
@@ -164,12 +136,6 @@ impl Leadership {
     #[must_use]
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.clone()
-    }
-
-    /// What to ask before each write.
-    #[must_use]
-    pub fn fence(&self) -> Fence {
-        self.fence.clone()
     }
 
     /// Waits until this replica leads.
@@ -205,7 +171,7 @@ impl Leadership {
     /// Gives the lease back so that a standby takes over at its next look. The work must have
     /// ended before.
     pub async fn release(mut self) {
-        self.fence.set(None);
+        self.fence.close();
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
             // Ends by itself: the one request that is left has a deadline.
@@ -217,7 +183,7 @@ impl Leadership {
 impl Drop for Leadership {
     fn drop(&mut self) {
         self.task.abort();
-        self.fence.set(None);
+        self.fence.close();
     }
 }
 
@@ -304,7 +270,10 @@ impl Clerk {
 
     fn tell(&mut self) {
         let until = self.election.held_until(Instant::now());
-        self.fence.set(until);
+        match until {
+            Some(until) => self.fence.open_until(until),
+            None => self.fence.close(),
+        }
         let standing = if until.is_some() {
             Standing::Leading
         } else {
@@ -333,7 +302,7 @@ impl Clerk {
     }
 
     async fn release(&mut self) {
-        self.fence.set(None);
+        self.fence.close();
         self.metrics.leading(false);
         let holder = None;
         self.news.send_replace(Standing::Standby { holder });

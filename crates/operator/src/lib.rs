@@ -9,7 +9,8 @@
 //! | [`counts`], [`discovery`] | shared pollers of cluster counts |
 //! | [`target`], [`pods`], [`watch`], [`debounce`] | one workload and its pods, watched and projected on arrival |
 //! | [`events`] | Killing events read on demand, the operator's own published |
-//! | [`leader`] | one replica works, the others stand by |
+//! | [`leader`], [`fence`] | one replica works, the others stand by |
+//! | [`run()`], [`kubeconfig`] | from start to shutdown |
 //! | [`server`] | /livez, /readyz and /metrics |
 //! | [`metrics`], [`memory`] | what the operator measures of itself |
 
@@ -23,6 +24,8 @@ pub mod debounce;
 pub mod discovery;
 pub mod events;
 pub mod failure;
+pub mod fence;
+pub mod kubeconfig;
 pub mod leader;
 pub mod memory;
 pub mod metrics;
@@ -32,10 +35,13 @@ pub mod pace;
 pub mod pods;
 pub mod policies;
 pub mod reconcile;
+mod run;
 pub mod server;
 pub mod target;
 pub mod watch;
 mod workloads;
+
+pub use run::{LeaseName, Options, RunError, run};
 
 #[cfg(test)]
 mod testing;

@@ -122,7 +122,7 @@ impl MockServer {
 
 /// A client and the server that it talks to.
 pub(crate) fn mock() -> (Client, MockServer) {
-    mock_with(&ApiLayer::new(None, std::sync::Arc::new(())))
+    mock_with(&ApiLayer::new(std::sync::Arc::new(())))
 }
 
 /// The same behind a layer of the test's choice.

@@ -1,3 +1,5 @@
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -6,15 +8,16 @@ use crate::testing::{Call, MockServer, mock};
 const ONE: &str = "/apis/coordination.k8s.io/v1/namespaces/system/leases/probepilot";
 const ALL: &str = "/apis/coordination.k8s.io/v1/namespaces/system/leases";
 
-fn seek() -> (Leadership, MockServer) {
+fn seek() -> (Leadership, Fence, MockServer) {
     let (client, server) = mock();
+    let fence = Fence::default();
     let candidacy = Candidacy {
         namespace: "system".to_owned(),
         name: "probepilot".to_owned(),
         identity: "me".to_owned(),
     };
-    let leadership = Leadership::seek(client, candidacy, Metrics::default());
-    (leadership, server)
+    let leadership = Leadership::seek(client, candidacy, fence.clone(), Metrics::default());
+    (leadership, fence, server)
 }
 
 fn lease(holder: Option<&str>, version: u64) -> Value {
@@ -40,11 +43,11 @@ async fn won(server: &mut MockServer) {
 
 #[tokio::test(start_paused = true)]
 async fn reads_creates_and_renews_each_two_seconds() {
-    let (mut leadership, mut server) = seek();
-    assert!(!leadership.fence().holds());
+    let (mut leadership, fence, mut server) = seek();
+    assert!(!fence.holds());
     won(&mut server).await;
     leadership.won().await;
-    assert!(leadership.fence().holds());
+    assert!(fence.holds());
     for version in 1..5 {
         let start = Instant::now();
         let renewal = server.expect(&format!("PUT {ONE}?")).await;
@@ -60,7 +63,7 @@ async fn reads_creates_and_renews_each_two_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_released_lease_is_taken_over_and_the_change_of_hands_counted() {
-    let (mut leadership, mut server) = seek();
+    let (mut leadership, _, mut server) = seek();
     let read = server.expect(&format!("GET {ONE}")).await;
     read.answer(&lease(None, 8));
     let claim = server.expect(&format!("PUT {ONE}?")).await;
@@ -71,7 +74,7 @@ async fn a_released_lease_is_taken_over_and_the_change_of_hands_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_candidate_that_meets_a_conflict_stands_by() {
-    let (leadership, mut server) = seek();
+    let (leadership, fence, mut server) = seek();
     let read = server.expect(&format!("GET {ONE}")).await;
     read.answer(&lease(None, 8));
     let claim = server.expect(&format!("PUT {ONE}?")).await;
@@ -86,12 +89,12 @@ async fn a_candidate_that_meets_a_conflict_stands_by() {
             }
     };
     standing.wait_for(by_other).await.unwrap();
-    assert!(!leadership.fence().holds());
+    assert!(!fence.holds());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_whose_renewals_are_not_answered_stops_its_work_in_five_seconds() {
-    let (mut leadership, mut server) = seek();
+    let (mut leadership, fence, mut server) = seek();
     won(&mut server).await;
     leadership.won().await;
     let start = Instant::now();
@@ -101,7 +104,6 @@ async fn a_leader_whose_renewals_are_not_answered_stops_its_work_in_five_seconds
             calls.push(server.next().await);
         }
     });
-    let fence = leadership.fence();
     let (began, dropped) = (Arc::new(Mutex::new(0)), Arc::new(()));
     let work = || {
         *began.lock().unwrap() += 1;
@@ -123,10 +125,9 @@ async fn a_leader_whose_renewals_are_not_answered_stops_its_work_in_five_seconds
 
 #[tokio::test(start_paused = true)]
 async fn release_empties_the_lease_and_a_standby_releases_nothing() {
-    let (mut leadership, mut server) = seek();
+    let (mut leadership, fence, mut server) = seek();
     won(&mut server).await;
     leadership.won().await;
-    let fence = leadership.fence();
     let releasing = tokio::spawn(leadership.release());
     let release = server.expect(&format!("PUT {ONE}?")).await;
     assert!(!fence.holds(), "no write while the lease goes back");
@@ -136,7 +137,7 @@ async fn release_empties_the_lease_and_a_standby_releases_nothing() {
     releasing.await.unwrap();
     assert_eq!(server.waiting(), 0);
 
-    let (leadership, mut server) = seek();
+    let (leadership, _, mut server) = seek();
     let read = server.expect(&format!("GET {ONE}")).await;
     read.answer(&lease(Some("other"), 3));
     leadership.release().await;
