@@ -271,6 +271,8 @@ fn kwok(layout: &Layout) -> Vec<String> {
         format!("--cidr={FAKE_POD_RANGE}"),
         format!("--server-address=127.0.0.1:{}", port::KWOK),
         "--node-lease-duration-seconds=40".to_owned(),
+        // It would log each lease and each pod.
+        "--v=WARN".to_owned(),
     ]
 }
 

@@ -201,7 +201,8 @@ fn kwok() -> String {
         r"apiVersion: config.kwok.x-k8s.io/v1alpha1
 kind: KwokConfiguration
 options:
-  podPlayStageParallelism: 16
+  # Few, so that what creates pods is not held up by what reports them running: the two share the processors.
+  podPlayStageParallelism: 2
   nodePlayStageParallelism: 8
   nodeLeaseParallelism: 4
   podsOnNodeSyncParallelism: 4

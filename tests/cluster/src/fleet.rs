@@ -185,7 +185,10 @@ impl Cluster {
         let other = ListParams::default()
             .fields("status.phase!=Running")
             .limit(1);
-        wait::until(
+        // The server looks through all pods for each answer.
+        let pause = Duration::from_secs(1);
+        wait::until_every(
+            pause,
             format!("all pods of {namespace} to run"),
             within,
             || async {
