@@ -54,7 +54,7 @@ const CURVE_HEADROOM_PERCENT: u64 = 25;
 /// Evaluates all rules. A rule whose count was never read says nothing.
 ///
 /// `liveness` are the owner's own liveness timings; a rung that gives only some timings keeps the
-/// rest of them, and none below them.
+/// rest of them.
 #[must_use]
 pub fn need(policy: &Policy, counts: &[Count], liveness: Option<Timings>) -> Asked {
     let known: Vec<_> = policy
@@ -151,11 +151,22 @@ fn rung(rungs: &[Rung], count: i64) -> Option<Rung> {
 fn rung_seconds(rung: Rung, owner: Option<Timings>) -> u32 {
     let timings = rung
         .liveness
-        .map(|timings| lengthened(owner.unwrap_or_default(), timings).budget_seconds());
+        .map(|timings| filled(owner.unwrap_or_default(), timings).budget_seconds());
     rung.startup_seconds.unwrap_or(0).max(timings.unwrap_or(0))
 }
 
-/// Every timing as given, or the owner's where that is longer or none is given.
+/// Every timing as given, or the owner's where none is given: what the rung's author had in mind.
+fn filled(owner: Timings, given: ProbeTimings) -> Timings {
+    let owner = ProbeTimings::from(owner);
+    Timings::from(ProbeTimings {
+        initial_delay_seconds: given.initial_delay_seconds.or(owner.initial_delay_seconds),
+        period_seconds: given.period_seconds.or(owner.period_seconds),
+        timeout_seconds: given.timeout_seconds.or(owner.timeout_seconds),
+        failure_threshold: given.failure_threshold.or(owner.failure_threshold),
+    })
+}
+
+/// Every timing as given, or the owner's where that is longer or none is given: what is written.
 #[must_use]
 pub fn lengthened(owner: Timings, given: ProbeTimings) -> Timings {
     let given = longest(Some(ProbeTimings::from(owner)), Some(given)).unwrap_or_default();

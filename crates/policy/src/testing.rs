@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::observation::{Brake, Count, CountFailure, CountFailureKind, Sample};
 use crate::pod::{ContainerView, FailedProbe, KillingEvent, Life};
 use crate::{
-    Action, Decision, Observation, PodView, Policy, Slot, Target, Workload, decide, last_write,
-    patch, remember_write, status,
+    Action, Decision, Observation, PodView, Policy, Slot, Target, Workload, decide, intent,
+    last_write, patch, remember_write, settle_intent, status,
 };
 
 /// Name of the container in every test workload.
@@ -109,6 +109,7 @@ pub fn chart() -> Value {
 }
 
 /// A spec for the chart's Deployment with `fields` on top: mode Enforce, windows and intervals 0.
+#[expect(clippy::needless_pass_by_value, reason = "callers build it in place")]
 pub fn spec(fields: Value) -> ProbePolicySpec {
     let mut spec = json!({
         "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": CONTAINER},
@@ -265,6 +266,25 @@ impl World {
             self.status.memory = Some(remember_write(memory, write, self.now));
         }
         decision
+    }
+
+    /// As `step`, but the operator stops after its intent was written, before or after the patch, and
+    /// settles that when it is back.
+    pub fn crash(&mut self, patched: bool) {
+        let decision = self.look();
+        let Action::Write(write) = &decision.action else {
+            return;
+        };
+        let workload = Workload::parse(self.kind, &self.object).unwrap();
+        let memory = self.status.memory.get_or_insert_default();
+        memory.intent = Some(intent(write, &workload.uid, self.now));
+        if patched {
+            let patch =
+                patch(&workload, &write.probes, &write.record).expect("a write changes something");
+            apply(&mut self.object, &patch, probepilot_api::FIELD_MANAGER);
+        }
+        let workload = Workload::parse(self.kind, &self.object).unwrap();
+        self.status = settle_intent(&self.status, &workload);
     }
 
     /// So many pods in the cluster, counted now; then one step.

@@ -15,6 +15,7 @@ fn workload(containers: &Value) -> Workload {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn which_container_is_scaled() {
     let (live, start, plain) = (
         json!({"name": "live", "livenessProbe": {}}),

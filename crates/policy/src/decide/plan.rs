@@ -117,7 +117,7 @@ impl Case<'_> {
                 ask
             }
         };
-        let wanted = probes(&baseline.probes, self.wish(ask), held);
+        let wanted = self.wanted(baseline, held, ask);
         if budget(&wanted) <= budget(self.current) {
             return Plan::Keep(conditions::yielded(self.current, ask, held));
         }
@@ -147,7 +147,7 @@ impl Case<'_> {
             enough && budget(wanted) < present && u64::from(budget(wanted)) <= most
         };
         let wanted_for = |asked: &Asked| match asked {
-            Asked::Ask(ask) => Some(probes(&baseline.probes, self.wish(ask), held)),
+            Asked::Ask(ask) => Some(self.wanted(baseline, held, ask)),
             Asked::Nothing { .. } => Some(baseline.probes.clone()),
             Asked::Unknown => None,
         };
@@ -197,12 +197,18 @@ impl Case<'_> {
         }
     }
 
-    fn wish(&self, ask: &Ask) -> Wish {
-        Wish {
+    /// The probes that an ask leads to, a function of it and of the baseline alone. Where the owner's
+    /// own cover it they stay as they are, without headroom and whatever limits say.
+    fn wanted(&self, baseline: &Baseline, held: &Held, ask: &Ask) -> ContainerProbes {
+        if ask.covered_by(budget(&baseline.probes)) {
+            return baseline.probes.clone();
+        }
+        let wish = Wish {
             seconds: ask.write_seconds,
             liveness: ask.liveness,
             probe: self.policy.probe,
-        }
+        };
+        probes(&baseline.probes, wish, held)
     }
 
     /// Whether a probe kills the target now under a smaller budget than is needed.

@@ -1,1 +1,8 @@
+//! Stories told to the whole of `decide`, against a workload that is really patched.
 
+mod handler;
+mod lbc;
+mod owners;
+mod properties;
+mod targets;
+mod windows;

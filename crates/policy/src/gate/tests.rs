@@ -120,6 +120,7 @@ fn owned() -> Value {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn what_closes_the_gate() {
     let exceeded = json!({"status": {"updatedReplicas": 1, "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]}});
     let observe = || Setup {

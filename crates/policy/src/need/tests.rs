@@ -97,16 +97,16 @@ fn a_rungs_liveness_timings_ask_for_their_budget_on_top_of_the_owner() {
             40,
         ),
         (
-            "a shorter delay keeps the owner's",
+            "a delay below the owner's asks for what it says",
             t(Some(5), None, None, Some(3)),
             None,
-            50,
+            25,
         ),
         (
-            "a shorter period keeps the owner's",
+            "a period below the owner's asks for what it says",
             t(None, Some(1), None, Some(3)),
             None,
-            50,
+            32,
         ),
         (
             "startupSeconds above the timings",

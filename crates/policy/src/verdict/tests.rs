@@ -37,18 +37,14 @@ fn startup_probe(view: ContainerView, startup: Timings) -> ContainerView {
     }
 }
 
-fn killing(probe: FailedProbe, last_at: i64) -> Option<Vec<KillingEvent>> {
-    Some(vec![KillingEvent {
-        probe,
-        first_at: at(last_at - 600),
-        last_at: at(last_at),
-        count: 3,
-    }])
-}
-
 fn event(view: ContainerView, probe: FailedProbe, last_at: i64) -> ContainerView {
     ContainerView {
-        kills: killing(probe, last_at),
+        kills: Some(vec![KillingEvent {
+            probe,
+            first_at: at(last_at - 600),
+            last_at: at(last_at),
+            count: 3,
+        }]),
         ..view
     }
 }
@@ -73,6 +69,7 @@ fn verdict(view: &ContainerView) -> (Verdict, Confidence) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn verdicts() {
     use Confidence::{Inferred, InferredTwice, Proven};
     use FailedProbe::{Liveness, Startup};
