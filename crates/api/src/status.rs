@@ -2,8 +2,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::ProbeTimings;
 
@@ -13,6 +14,7 @@ use crate::ProbeTimings;
 pub struct ProbePolicyStatus {
     /// The metadata.generation that this status answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
 
     /// The target as kubectl addresses it, for example deployment/aws-load-balancer-controller.
@@ -57,8 +59,29 @@ pub struct ProbePolicyStatus {
 
     /// Ready, TargetFound, InSync, CrashLooping and CountFresh.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(length(max = 16), transform = bound_conditions, extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// Bounds that metav1.Condition states for itself and that its generated schema leaves out.
+fn bound_conditions(list: &mut Schema) {
+    let bounds = [
+        ("/items/properties/type/maxLength", json!(316)),
+        (
+            "/items/properties/status/enum",
+            json!(["True", "False", "Unknown"]),
+        ),
+        ("/items/properties/reason/minLength", json!(1)),
+        ("/items/properties/reason/maxLength", json!(1024)),
+        ("/items/properties/message/maxLength", json!(32768)),
+        ("/items/properties/observedGeneration/minimum", json!(0)),
+    ];
+    for (path, bound) in bounds {
+        let (field, keyword) = path.rsplit_once('/').unwrap_or_default();
+        if let Some(field) = list.pointer_mut(field).and_then(Value::as_object_mut) {
+            field.insert(keyword.to_owned(), bound);
+        }
+    }
 }
 
 /// The numbers behind the decision. All seconds.

@@ -80,9 +80,9 @@ impl Kills {
             .filter_map(|pod| Some((pod, pod.containers.get(container)?)))
             .collect();
         for (pod, view) in &views {
-            kills.judge(pod, view, now);
+            kills.judge(pod, view, remembered, now);
         }
-        kills.judged.sort_by_key(|life| life.finished_at.0);
+        kills.judged.sort_by(|a, b| age(a).cmp(&age(b)));
         for (pod, view) in &views {
             kills.note_killed_now(pod, view);
             kills.backing_off |= view.waiting_reason.as_deref() == Some("CrashLoopBackOff");
@@ -102,9 +102,15 @@ impl Kills {
         kills
     }
 
-    fn judge(&mut self, pod: &PodView, view: &ContainerView, now: Timestamp) {
+    fn judge(
+        &mut self,
+        pod: &PodView,
+        view: &ContainerView,
+        remembered: &[JudgedLife],
+        now: Timestamp,
+    ) {
         let Some(life) = &view.last_life else { return };
-        if !is_new(&self.judged, pod, life.finished_at) {
+        if !is_new(remembered, pod, life.finished_at) {
             return;
         }
         match judge(pod, view, now) {
@@ -185,11 +191,18 @@ fn known<'a>(
 }
 
 /// Whether a life was not judged yet. Memory is bounded, so what ended before everything that a full
-/// memory holds counts as judged: a DaemonSet of killed pods must not be judged again for ever.
+/// memory holds counts as judged: a DaemonSet of killed pods must not be judged again for ever. Ends
+/// are whole seconds and many pods may share one, so the UID decides among them.
 fn is_new(judged: &[JudgedLife], pod: &PodView, finished_at: Timestamp) -> bool {
-    let oldest = judged.first().map(|life| life.finished_at.0);
-    let forgotten = judged.len() >= REMEMBERED && oldest.is_some_and(|oldest| finished_at < oldest);
+    let oldest = judged.first().map(age);
+    let forgotten = judged.len() >= REMEMBERED
+        && oldest.is_some_and(|oldest| (finished_at, pod.uid.as_str()) < oldest);
     !forgotten && known(judged, pod, finished_at).is_none()
+}
+
+/// The order in which lives are forgotten.
+fn age(life: &JudgedLife) -> (Timestamp, &str) {
+    (life.finished_at.0, &life.pod_uid)
 }
 
 fn is_start_kill(life: &JudgedLife) -> bool {

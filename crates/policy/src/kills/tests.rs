@@ -245,3 +245,14 @@ fn events_that_were_not_read_are_asked_for() {
     );
     assert!(kills.judged.is_empty());
 }
+
+#[test]
+fn many_pods_that_ended_in_the_same_second_are_judged_once_too() {
+    let pods: Vec<_> = (0..40)
+        .map(|index| inferred(&format!("p{index}"), 100))
+        .collect();
+    let kills = of(&pods, &[]);
+    let again = of(&pods, &kills.judged);
+    assert!(again.new.is_empty(), "{:?}", again.new);
+    assert_eq!(again.judged, kills.judged);
+}
