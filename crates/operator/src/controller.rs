@@ -15,6 +15,7 @@ use crate::events::Publisher;
 use crate::metrics::Metrics;
 use crate::policies::{PolicyRef, Wake};
 use crate::reconcile::{Failed, after_failure, reconcile};
+use crate::watch::trigger_backoff;
 
 /// Reconciles under way at a time. Each waits for the API server most of its time.
 const CONCURRENCY: u16 = 16;
@@ -36,6 +37,7 @@ pub async fn run(clients: Clients, options: PolicyOptions, metrics: Metrics, pub
         .debounce(DEBOUNCE);
     controller
         .with_config(config)
+        .trigger_backoff(trigger_backoff())
         .reconcile_on(futures::stream::poll_fn(move |task| woken.poll_recv(task)))
         .run(reconcile, error_policy, Arc::clone(&context))
         .for_each(|result| {
@@ -74,7 +76,7 @@ fn note(
             context.forget(&policy.into_kind_unchecked::<ProbePolicy>(()));
         }
         Err(ControllerError::QueueError(error)) => {
-            tracing::warn!("watching policies failed and is tried again: {error}")
+            tracing::warn!("watching policies failed and is tried again: {error}");
         }
         Ok(_) | Err(_) => {}
     }

@@ -1,1 +1,3 @@
 //! Tests against a real kubelet.
+
+pub mod rights;
