@@ -14,10 +14,10 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()
-        .map_err(|source| Error::Io {
+        .map_err(|cause| Error::Io {
             action: "run",
             path: PathBuf::from(command.get_program()),
-            source,
+            cause,
         })?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {

@@ -38,9 +38,9 @@ pub(crate) fn create(layout: &Layout, host: &Host, restart_cap: Option<Duration>
         (AUDIT, audit()),
         (CNI, cni_network(layout)),
     ] {
-        let text = serde_json::to_vec_pretty(&document).map_err(|source| Error::Json {
+        let text = serde_json::to_vec_pretty(&document).map_err(|cause| Error::Json {
             what: "a configuration",
-            source,
+            cause,
         })?;
         write(layout, name, &text)?;
     }

@@ -7,7 +7,7 @@ use crate::wait::WaitError;
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a local cluster could not be built, started, used or stopped.
+/// Why a local cluster could not be built, started, used or stopped. Each sentence is whole: it quotes its cause instead of linking it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The name would not fit into an interface name or a path.
@@ -44,14 +44,14 @@ pub enum Error {
         output: String,
     },
     /// A file could not be read, written or removed.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {cause}", path.display())]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A daemon ended while its cluster was starting.
     #[error("{process} ended while the cluster was starting; the end of {}:\n{tail}", log.display())]
@@ -80,36 +80,36 @@ pub enum Error {
     #[error("cluster `{0}` has no fake nodes: call add_fake_nodes first")]
     NoFakeNodes(String),
     /// Certificates could not be made.
-    #[error("cannot make the certificate of {subject}: {source}")]
+    #[error("cannot make the certificate of {subject}: {cause}")]
     Certificate {
         /// The common name.
         subject: String,
         /// Why not.
-        source: rcgen::Error,
+        cause: rcgen::Error,
     },
     /// A value could not be written as JSON.
-    #[error("cannot write {what} as JSON: {source}")]
+    #[error("cannot write {what} as JSON: {cause}")]
     Json {
         /// The document.
         what: &'static str,
         /// Why not.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// The admin kubeconfig is unusable.
-    #[error("cannot use the kubeconfig {}: {source}", path.display())]
+    #[error("cannot use the kubeconfig {}: {cause}", path.display())]
     Kubeconfig {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: Box<kube::config::KubeconfigError>,
+        cause: Box<kube::config::KubeconfigError>,
     },
     /// A call to the API server failed.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {cause}")]
     Kube {
         /// What was tried, with its object.
         action: String,
         /// The API server's or the connection's answer.
-        source: Box<kube::Error>,
+        cause: Box<kube::Error>,
     },
     /// A call to the API server took longer than it may.
     #[error("cannot {action}: no answer within {seconds} s")]
@@ -128,19 +128,19 @@ impl Error {
     /// For `map_err` on file operations.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io {
+        move |cause| Self::Io {
             action,
             path,
-            source,
+            cause,
         }
     }
 
     /// For `map_err` on calls to the API server.
     pub(crate) fn kube(action: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let action = action.into();
-        move |source| Self::Kube {
+        move |cause| Self::Kube {
             action,
-            source: Box::new(source),
+            cause: Box::new(cause),
         }
     }
 }

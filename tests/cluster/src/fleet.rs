@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
-use kube::api::{DeleteParams, ListParams, PartialObjectMeta, PostParams};
+use kube::api::{DeleteParams, ListParams, PartialObjectMeta};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 use crate::cluster::Cluster;
+use crate::creation::{create, patiently, post};
 use crate::error::{Error, Result};
 use crate::wait::{self, Seen};
 
@@ -18,8 +19,6 @@ pub const FAKE_NODE_LABEL: &str = "probepilot.test/fake";
 
 /// Requests in flight at once. More do not make the API server faster on two processors.
 const CONCURRENT: usize = 32;
-/// The longest one create request may take.
-const CREATE: Duration = Duration::from_secs(30);
 /// Pods deleted by one request: the API server ends a request after a minute.
 const DELETED_AT_ONCE: u32 = 2_000;
 /// Length of one padding variable: name, `=` and value.
@@ -115,9 +114,9 @@ impl Cluster {
             .map(|number| {
                 let nodes = nodes.clone();
                 async move {
-                    let node = fake_node(number).map_err(|source| Error::Json {
+                    let node = fake_node(number).map_err(|cause| Error::Json {
                         what: "a fake node",
-                        source,
+                        cause,
                     })?;
                     create(&nodes, &node).await
                 }
@@ -331,61 +330,6 @@ pub(crate) async fn default_account(client: &Client, namespace: &str) -> Result<
     )
     .await?;
     Ok(())
-}
-
-/// Creates an object that may be there already.
-async fn create<K>(api: &Api<K>, object: &K) -> Result<()>
-where
-    K: kube::Resource<DynamicType = ()>
-        + Clone
-        + serde::de::DeserializeOwned
-        + serde::Serialize
-        + std::fmt::Debug,
-{
-    let action = format!("create {} {}", K::kind(&()), object.name_any());
-    let params = PostParams::default();
-    patiently(&action, async || {
-        api.create(&params, object).await.map(drop)
-    })
-    .await
-}
-
-/// Posts an object without reading it back: of the answer, which the server is asked to keep short, only the status counts.
-async fn post(client: &Client, url: &str, body: String) -> kube::Result<()> {
-    let request = http::Request::post(url)
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .header(
-            http::header::ACCEPT,
-            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-        )
-        .body(body.into_bytes())
-        .map_err(kube::Error::HttpError)?;
-    client.request_text(request).await.map(drop)
-}
-
-/// Does what creates an object until the object is there: a server that is busy or slow to answer is asked again.
-async fn patiently(action: &str, mut create: impl AsyncFnMut() -> kube::Result<()>) -> Result<()> {
-    for attempt in 0_u32.. {
-        let again = attempt < 5;
-        match tokio::time::timeout(CREATE, create()).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => return Ok(()),
-            Ok(Err(kube::Error::Api(status)))
-                if again && (status.code == 429 || status.code >= 500) => {}
-            Ok(Err(kube::Error::Api(status))) => {
-                return Err(Error::kube(action)(kube::Error::Api(status)));
-            }
-            // The connection broke: the server may or may not have taken it.
-            Ok(Err(_)) | Err(_) if again => {}
-            Ok(Err(error)) => return Err(Error::kube(action)(error)),
-            Err(_) => break,
-        }
-        tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
-    }
-    Err(Error::Deadline {
-        action: action.to_owned(),
-        seconds: CREATE.as_secs(),
-    })
 }
 
 #[cfg(test)]

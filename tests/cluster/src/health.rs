@@ -1,5 +1,6 @@
 //! What runs, and what is not well.
 
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +12,10 @@ use crate::cluster::Cluster;
 use crate::component::{Component, has_network};
 use crate::layout::NODE;
 use crate::process::Identity;
+use crate::wait::{self, Seen};
 
+/// How long a cluster whose daemons all run may be unwell before it counts as broken.
+const SETTLE: Duration = Duration::from_mins(1);
 /// How long a healthy API server may take to answer one question.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -120,6 +124,25 @@ impl Cluster {
         Health {
             components,
             problems,
+        }
+    }
+
+    /// As [`Cluster::health`], but where every daemon runs a problem is given a minute to pass: a cluster that is merely busy must not be
+    /// taken for a broken one, which would be thrown away under whoever uses it.
+    pub(crate) async fn settled_health(&self) -> Health {
+        let settled = wait::until_every(Duration::from_secs(1), "health", SETTLE, || async {
+            let health = self.health().await;
+            let over = health.components.iter().any(|part| part.process.is_none())
+                || !has_network(self.layout());
+            Ok::<_, Infallible>(if over || health.is_healthy() {
+                Seen::Done(health)
+            } else {
+                Seen::NotYet(health.problems.join("; "))
+            })
+        });
+        match settled.await {
+            Ok(health) => health,
+            Err(_) => self.health().await,
         }
     }
 

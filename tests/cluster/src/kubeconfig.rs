@@ -120,9 +120,9 @@ fn write(
         "contexts": [{"name": name, "context": {"cluster": name, "user": subject.user}}],
         "current-context": name,
     });
-    let text = serde_json::to_vec_pretty(&config).map_err(|source| Error::Json {
+    let text = serde_json::to_vec_pretty(&config).map_err(|cause| Error::Json {
         what: "a kubeconfig",
-        source,
+        cause,
     })?;
     write_private(path, &text)
 }

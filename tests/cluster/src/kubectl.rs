@@ -62,10 +62,10 @@ impl Kubectl {
         let mut command = self.command();
         command.args(arguments);
         let line = show(&command);
-        let failed = |source| Error::Io {
+        let failed = |cause| Error::Io {
             action: "run",
             path: self.program.clone(),
-            source,
+            cause,
         };
         let mut child = tokio::process::Command::from(command)
             .stdin(Stdio::piped())

@@ -57,9 +57,9 @@ impl Record {
 
     pub fn write(&self, layout: &Layout) -> Result<()> {
         let path = layout.record();
-        let json = serde_json::to_vec_pretty(self).map_err(|source| Error::Json {
+        let json = serde_json::to_vec_pretty(self).map_err(|cause| Error::Json {
             what: "the cluster's record",
-            source,
+            cause,
         })?;
         fs::write(&path, json).map_err(Error::io("write", &path))
     }

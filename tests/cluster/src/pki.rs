@@ -38,9 +38,9 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub fn new(name: &'static str) -> Result<Self> {
-        let failed = |source| Error::Certificate {
+        let failed = |cause| Error::Certificate {
             subject: name.to_owned(),
-            source,
+            cause,
         };
         let mut params = params(name, None, Vec::new());
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -80,9 +80,9 @@ impl Authority {
         usage: ExtendedKeyUsagePurpose,
         name: &str,
     ) -> Result<Signed> {
-        let failed = |source| Error::Certificate {
+        let failed = |cause| Error::Certificate {
             subject: name.to_owned(),
-            source,
+            cause,
         };
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
@@ -158,9 +158,9 @@ pub(crate) fn create(layout: &Layout) -> Result<Authority> {
     let dns = |name: &str| {
         name.try_into()
             .map(SanType::DnsName)
-            .map_err(|source| Error::Certificate {
+            .map_err(|cause| Error::Certificate {
                 subject: name.to_owned(),
-                source,
+                cause,
             })
     };
     let mut api_names = vec![
@@ -211,9 +211,9 @@ pub(crate) fn create(layout: &Layout) -> Result<Authority> {
     files.write(file::API_SERVER, &ca.server("kube-apiserver", api_names)?)?;
     files.write(file::API_SERVER_KUBELET_CLIENT, &ca.client(admin)?)?;
     files.write(file::KUBELET, &ca.server(NODE, node_names)?)?;
-    let accounts = KeyPair::generate().map_err(|source| Error::Certificate {
+    let accounts = KeyPair::generate().map_err(|cause| Error::Certificate {
         subject: file::SERVICE_ACCOUNTS.to_owned(),
-        source,
+        cause,
     })?;
     write_private(
         &files.key(file::SERVICE_ACCOUNTS),

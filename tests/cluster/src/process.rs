@@ -151,9 +151,9 @@ impl PidFile {
 
     /// Writes the file.
     pub fn write(&self, identity: &Identity) -> Result<()> {
-        let json = serde_json::to_vec(identity).map_err(|source| Error::Json {
+        let json = serde_json::to_vec(identity).map_err(|cause| Error::Json {
             what: "a pid file",
-            source,
+            cause,
         })?;
         fs::write(&self.0, json).map_err(Error::io("write", &self.0))
     }

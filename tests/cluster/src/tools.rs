@@ -209,10 +209,10 @@ impl Module {
 
 /// Runs a Go build and says how far it is, at the latest every [`SILENCE`].
 fn watch(command: &mut Command, name: &str, progress: &Progress) -> Result<()> {
-    let failed = |source| Error::Io {
+    let failed = |cause| Error::Io {
         action: "run",
         path: PathBuf::from("go"),
-        source,
+        cause,
     };
     let line = show(command);
     let begin = Instant::now();

@@ -196,6 +196,37 @@ async fn the_kubelet_and_the_api_server_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_merely_slow_is_not_thrown_away() {
+    let options = ClusterOptions::new(named("slow"));
+    let own = Own::start(&options).await;
+    let before = pids(&own.cluster);
+    // A stopped process is alive and answers nothing, as on a machine with too much to do.
+    let api_server = Component::ApiServer
+        .pid_file(own.cluster.layout())
+        .alive()
+        .unwrap();
+    api_server.signal(rustix::process::Signal::STOP).unwrap();
+    let health = own.cluster.health().await;
+    assert!(
+        health.problems.join("; ").contains("has not answered"),
+        "{:?}",
+        health.problems
+    );
+    let progress = Progress::stderr();
+    let (again, ()) = tokio::join!(Cluster::start(&options, &progress), async {
+        wait::holds(
+            "the server to stay silent",
+            Duration::from_secs(3),
+            || async { Ok::<_, String>(()) },
+        )
+        .await
+        .unwrap();
+        api_server.signal(rustix::process::Signal::CONT).unwrap();
+    });
+    assert_eq!(pids(&again.unwrap()), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_of_the_operators_accounts_are_audited_and_no_others() {
     let own = Own::start(&ClusterOptions::new(named("audit"))).await;
     let cluster = &own.cluster;
