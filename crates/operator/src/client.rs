@@ -21,7 +21,7 @@ use tower::buffer::BufferLayer;
 use tower::{BoxError, Layer, Service, ServiceExt};
 
 use crate::fence::Fence;
-use crate::pace::Pace;
+use crate::pace::{Lane, Pace};
 
 /// Longest time that any request but a running watch may take, waiting in the queue included.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
@@ -87,8 +87,12 @@ impl Verb {
         }
     }
 
-    fn writes(self) -> bool {
-        !matches!(self, Self::Get | Self::Watch)
+    fn lane(self) -> Lane {
+        match self {
+            Self::Watch => Lane::Watch,
+            Self::Get => Lane::Read,
+            Self::Create | Self::Update | Self::Patch | Self::Delete | Self::Other => Lane::Write,
+        }
     }
 
     /// The verb in RBAC's words.
@@ -260,12 +264,12 @@ impl ApiLayer {
         let limit = self.deadline;
         let end = tokio::time::Instant::now() + limit;
         if let Some(pace) = &self.pace {
-            tokio::time::timeout_at(end, pace.admitted())
+            tokio::time::timeout_at(end, pace.admitted(verb.lane()))
                 .await
                 .map_err(|_| TransportError::HeldBack { limit })?;
         }
         // Asked last, right before the request goes: it may have waited in the queue.
-        if verb.writes() && self.fence.as_ref().is_some_and(|fence| !fence.holds()) {
+        if verb.lane() == Lane::Write && self.fence.as_ref().is_some_and(|fence| !fence.holds()) {
             return Err(TransportError::Fenced.into());
         }
         let exchange = async {

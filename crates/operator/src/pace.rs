@@ -4,7 +4,8 @@
 //! callers share one queue: nothing is sent before the pause that the server asked for is over
 //! (`Retry-After`; without one 1 s, doubling to 8 s), and then one request a second. Each answer that
 //! is no refusal halves the gap, until there is none: the waiting callers come back over two
-//! seconds or so, not in one wave.
+//! seconds or so, not in one wave. Writes are few and what everybody waits for, restarted watches
+//! are many: see [`Lane`].
 //!
 //! [`Weather`] is the state machine, told the time by its caller; [`Pace`] is the queue around it.
 
@@ -105,11 +106,26 @@ impl Weather {
     }
 }
 
+/// Who waits with whom. Of watches and of reads one at a time stands in the queue, so that neither
+/// keeps out the other or the writes; writes all do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Starts of watches.
+    Watch,
+    /// Reads.
+    Read,
+    /// Everything else.
+    Write,
+}
+
 /// The queue in front of the API server, shared by every caller of the process.
 #[derive(Debug)]
 pub struct Pace {
     weather: Mutex<Weather>,
-    line: Semaphore,
+    /// First come, first served: whoever holds the permit is the one that waits for the gap.
+    first: Semaphore,
+    watches: Semaphore,
+    reads: Semaphore,
     news: watch::Sender<Weather>,
 }
 
@@ -117,8 +133,9 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             weather: Mutex::default(),
-            // First come, first served: whoever holds the permit is the one that waits for the gap.
-            line: Semaphore::new(1),
+            first: Semaphore::new(1),
+            watches: Semaphore::new(1),
+            reads: Semaphore::new(1),
             news: watch::Sender::new(Weather::Calm),
         }
     }
@@ -126,12 +143,17 @@ impl Default for Pace {
 
 impl Pace {
     /// Waits until a request may be sent. The caller bounds the wait.
-    pub async fn admitted(&self) {
+    pub async fn admitted(&self, lane: Lane) {
         if matches!(*self.lock(), Weather::Calm) {
             return;
         }
-        // The semaphore is never closed.
-        let _first_in_line = self.line.acquire().await;
+        // No semaphore is ever closed.
+        let _foremost_of_lane = match lane {
+            Lane::Watch => Some(self.watches.acquire().await),
+            Lane::Read => Some(self.reads.acquire().await),
+            Lane::Write => None,
+        };
+        let _first_in_line = self.first.acquire().await;
         loop {
             let admission = self.lock().admit(Instant::now());
             match admission {
@@ -267,7 +289,7 @@ mod tests {
                 tokio::spawn(async move {
                     let mut sent = Vec::new();
                     loop {
-                        pace.admitted().await;
+                        pace.admitted(Lane::Read).await;
                         sent.push(start.elapsed());
                         if start.elapsed() >= storm {
                             pace.answered();
@@ -290,5 +312,32 @@ mod tests {
             "the last one went at {last:?}"
         );
         assert!(matches!(*pace.weather().borrow(), Weather::Calm));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_of_watches_keeps_neither_writes_nor_reads_waiting() {
+        let pace = Arc::new(Pace::default());
+        pace.refused(None);
+        let enter = |lane: Lane| {
+            let pace = Arc::clone(&pace);
+            tokio::spawn(async move {
+                pace.admitted(lane).await;
+                Instant::now()
+            })
+        };
+        let start = Instant::now();
+        let watches: Vec<_> = (0..50).map(|_| enter(Lane::Watch)).collect();
+        tokio::task::yield_now().await;
+        let reads = [enter(Lane::Read), enter(Lane::Read)];
+        let writes = [enter(Lane::Write), enter(Lane::Write)];
+        for waiting in writes.into_iter().chain(reads) {
+            let at = waiting.await.unwrap() - start;
+            assert!(at < seconds(8.0), "{at:?}");
+        }
+        let mut last = Duration::ZERO;
+        for watch in watches {
+            last = last.max(watch.await.unwrap() - start);
+        }
+        assert!(last > seconds(50.0), "still one a second: {last:?}");
     }
 }

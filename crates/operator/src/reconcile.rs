@@ -27,8 +27,9 @@ const RESYNC: Duration = Duration::from_mins(5);
 const SOON: Duration = Duration::from_secs(1);
 /// A refused write is tried again after so long; somebody has to change something first.
 const REFUSED_RETRY: Duration = Duration::from_mins(1);
-/// Waits after failed reconciles double up to this.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+/// Waits after failed reconciles double up to this. The whole process is slowed down together when
+/// the API server refuses requests, and everything must be back within 30 s after that.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
 /// Why a reconcile did not come to its end. It is tried again.
 #[derive(Debug, thiserror::Error)]

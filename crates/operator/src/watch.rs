@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
+use kube::runtime::utils::ResetTimerBackoff;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
@@ -45,6 +46,32 @@ where
         Some((item, (watching, backoff)))
     })
     .boxed()
+}
+
+/// For kube's controller, which puts one back-off in front of all its triggers: a failing watch of
+/// policies must not keep the wakes of counts and targets waiting for a minute, as kube's own does.
+pub(crate) fn trigger_backoff() -> ResetTimerBackoff<Doubling> {
+    ResetTimerBackoff::new(Doubling(FIRST), FORGET)
+}
+
+/// 1 s, doubling to 8 s, and up to a quarter more.
+#[derive(Debug)]
+pub(crate) struct Doubling(Duration);
+
+impl Iterator for Doubling {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = self.0;
+        self.0 = (wait * 2).min(LONGEST);
+        Some(wait + wait.mul_f64(fastrand::f64() / 4.0))
+    }
+}
+
+impl kube::runtime::utils::Backoff for Doubling {
+    fn reset(&mut self) {
+        self.0 = FIRST;
+    }
 }
 
 #[derive(Debug, Default)]
