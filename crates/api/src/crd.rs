@@ -56,13 +56,15 @@ pub fn reference_markdown() -> String {
     );
     for version in &crd.spec.versions {
         let _ = writeln!(page, "## Fields of `{}/{}`\n", crd.spec.group, version.name);
-        page.push_str("| field | type | meaning |\n|---|---|---|\n");
+        page.push_str("| field | type | bounds | meaning |\n|---|---|---|---|\n");
         let root = version
             .schema
             .as_ref()
             .and_then(|schema| schema.open_api_v3_schema.as_ref());
         if let Some(root) = root {
             fields(&mut page, "", root);
+            page.push_str("\n## What is refused\n\n| field | unless | message |\n|---|---|---|\n");
+            refusals(&mut page, "", root);
         }
     }
     for condition in ConditionType::ALL {
@@ -86,35 +88,88 @@ pub fn reference_markdown() -> String {
 }
 
 fn fields(page: &mut String, path: &str, schema: &JSONSchemaProps) {
-    let properties = schema.properties.iter().flatten();
-    for (name, field) in properties {
-        let path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
-        let item = match &field.items {
-            Some(JSONSchemaPropsOrArray::Schema(item)) => Some(item.as_ref()),
-            _ => None,
-        };
-        let kind = match (&field.enum_, &field.format, &field.type_) {
-            (Some(values), _, _) => {
-                let values: Vec<_> = values.iter().filter_map(|v| v.0.as_str()).collect();
-                values.join(" \\| ")
-            }
-            (_, Some(format), _) => format.clone(),
-            (_, _, Some(kind)) => kind.clone(),
-            _ => String::new(),
-        };
+    for (path, field) in children(path, schema) {
         let text = field
             .description
             .as_deref()
             .unwrap_or_default()
             .replace('\n', " ");
-        let _ = writeln!(page, "| `{path}` | {kind} | {text} |");
+        let _ = writeln!(
+            page,
+            "| `{path}` | {} | {} | {text} |",
+            kind(field),
+            bounds(field)
+        );
         fields(page, &path, field);
-        if let Some(item) = item {
-            fields(page, &format!("{path}[]"), item);
+    }
+}
+
+/// Fields of an object, and of the items of a list, with their paths.
+fn children<'a>(path: &str, schema: &'a JSONSchemaProps) -> Vec<(String, &'a JSONSchemaProps)> {
+    let (path, schema) = match &schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(item)) => (format!("{path}[]"), item.as_ref()),
+        _ => (path.to_owned(), schema),
+    };
+    let named = schema.properties.iter().flatten();
+    named
+        .map(|(name, field)| {
+            let separator = if path.is_empty() { "" } else { "." };
+            (format!("{path}{separator}{name}"), field)
+        })
+        .collect()
+}
+
+fn kind(field: &JSONSchemaProps) -> String {
+    match (&field.enum_, &field.format, &field.type_) {
+        (Some(values), _, _) => {
+            let values: Vec<_> = values.iter().filter_map(|v| v.0.as_str()).collect();
+            values.join(" \\| ")
         }
+        (_, Some(format), _) => format.clone(),
+        (_, _, Some(kind)) => kind.clone(),
+        _ => String::new(),
+    }
+}
+
+/// The bounds in words: `0 to 86400`, `1 to 63 characters`, `at most 8 items`.
+fn bounds(field: &JSONSchemaProps) -> String {
+    let range = |low: Option<String>, high: Option<String>, unit: &str| match (low, high) {
+        (None, None) => None,
+        (Some(low), None) => Some(format!("at least {low}{unit}")),
+        (None, Some(high)) => Some(format!("at most {high}{unit}")),
+        (Some(low), Some(high)) => Some(format!("{low} to {high}{unit}")),
+    };
+    let text = |bound: Option<i64>| bound.map(|bound| bound.to_string());
+    let number = |bound: Option<f64>| bound.map(|bound| bound.to_string());
+    [
+        range(number(field.minimum), number(field.maximum), ""),
+        range(
+            text(field.min_length),
+            text(field.max_length),
+            " characters",
+        ),
+        range(text(field.min_items), text(field.max_items), " items"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join(", ")
+}
+
+fn refusals(page: &mut String, path: &str, schema: &JSONSchemaProps) {
+    let item = match &schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(item)) => Some((format!("{path}[]"), item.as_ref())),
+        _ => None,
+    };
+    let here = std::iter::once((path.to_owned(), schema)).chain(item);
+    for (path, schema) in here {
+        for rule in schema.x_kubernetes_validations.iter().flatten() {
+            let expression = rule.rule.replace('|', "\\|");
+            let message = rule.message.as_deref().unwrap_or_default();
+            let _ = writeln!(page, "| `{path}` | `{expression}` | {message} |");
+        }
+    }
+    for (path, field) in children(path, schema) {
+        refusals(page, &path, field);
     }
 }

@@ -1,3 +1,16 @@
 //! The probepilot command: operator, CRD and offline tools.
 
-fn main() {}
+mod check;
+mod cli;
+mod crd;
+mod duration;
+mod logging;
+mod manifest;
+mod run;
+mod simulate;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,6 +1,8 @@
 //! Developer commands. Each has a file of its own.
 
 mod cluster;
+mod r#gen;
+mod test;
 
 use std::process::ExitCode;
 
@@ -17,12 +19,16 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Cluster(cluster::Cluster),
+    Gen(r#gen::Gen),
+    Test(test::Test),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Cluster(command) => command.run().await,
+        Command::Gen(command) => command.run(),
+        Command::Test(command) => command.run().await,
     };
     outcome.unwrap_or_else(|error| {
         // The sentence, without a backtrace: it says what to do next.

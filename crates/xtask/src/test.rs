@@ -59,17 +59,35 @@ const CHECKS: &[(&str, &str, &[&str])] = &[
     (
         "cargo clippy",
         "cargo",
-        &["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"],
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ],
     ),
-    ("cargo xtask gen --check", "cargo", &["xtask", "gen", "--check"]),
+    (
+        "cargo xtask gen --check",
+        "cargo",
+        &["xtask", "gen", "--check"],
+    ),
 ];
 
 fn step(what: &str, command: &mut Command) -> Result<()> {
     let started = Instant::now();
     eprintln!("==> {what}");
-    let status = command.status().with_context(|| format!("cannot run {what}"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {what}"))?;
     if !status.success() {
-        bail!("{what} failed after {} s ({status})", started.elapsed().as_secs());
+        bail!(
+            "{what} failed after {} s ({status})",
+            started.elapsed().as_secs()
+        );
     }
     eprintln!("    {what}: passed in {} s", started.elapsed().as_secs());
     Ok(())
