@@ -182,7 +182,7 @@ impl Case<'_> {
             });
         let window_left =
             pace::remaining(pending.since.0, lower.window_seconds, self.now).max(lowered);
-
+        decision.memory.pending_lower = Some(pending);
         if window_left > SignedDuration::ZERO {
             decision.look_again = Some(sooner(decision.look_again, window_left.min(HEARTBEAT)));
             return keep;
