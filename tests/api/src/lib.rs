@@ -11,6 +11,8 @@
     clippy::unwrap_used
 )]
 
+pub mod proxy;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;

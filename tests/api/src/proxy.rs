@@ -1,0 +1,150 @@
+//! A small proxy in front of the API server that can be told to refuse requests.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use http::header::{AUTHORIZATION, HOST, RETRY_AFTER};
+use http::{Method, StatusCode, Uri};
+use http_body_util::BodyExt;
+use kube::{Client, Config};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What the proxy does with requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// Passes everything on.
+    Calm,
+    /// Refuses everything: 429 with Retry-After and 503 in turn.
+    Storm,
+    /// As `Storm`, but lets patches of status through.
+    StormButStatus,
+}
+
+/// One request that came.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// When it came.
+    pub at: Instant,
+    /// Method and path with query.
+    pub line: String,
+}
+
+/// A running proxy on loopback; it ends with this value.
+pub struct Proxy {
+    address: SocketAddr,
+    mood: watch::Sender<Mood>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Desk {
+    upstream: Client,
+    mood: watch::Receiver<Mood>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Proxy {
+    /// Listens on a free port and passes requests on with `upstream`'s rights.
+    pub async fn start(upstream: Client) -> Self {
+        let (mood, moods) = watch::channel(Mood::Calm);
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let desk = Desk {
+            upstream,
+            mood: moods,
+            seen: Arc::clone(&seen),
+        };
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let router = Router::new().fallback(pass).with_state(desk);
+        let task = tokio::spawn(async move {
+            axum::serve(listener, router).await.expect("the proxy");
+        });
+        Self {
+            address,
+            mood,
+            seen,
+            task,
+        }
+    }
+
+    /// How to reach the API server through it.
+    #[must_use]
+    pub fn config(&self, namespace: &str) -> Config {
+        let uri: Uri = format!("http://{}", self.address).parse().expect("a URI");
+        let mut config = Config::new(uri);
+        namespace.clone_into(&mut config.default_namespace);
+        config
+    }
+
+    /// Changes its mood. A storm also ends all running answers, watches among them.
+    pub fn feel(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    /// The requests that came since `from`.
+    #[must_use]
+    pub fn since(&self, from: Instant) -> Vec<Seen> {
+        let seen = self.seen.lock().expect("the log");
+        seen.iter().filter(|one| one.at >= from).cloned().collect()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn pass(State(mut desk): State<Desk>, request: Request) -> Response {
+    let line = format!("{} {}", request.method(), request.uri());
+    let number = {
+        let mut seen = desk.seen.lock().expect("the log");
+        seen.push(Seen {
+            at: Instant::now(),
+            line,
+        });
+        seen.len()
+    };
+    let mood = *desk.mood.borrow();
+    let path = request.uri().path();
+    let of_status = request.method() == Method::PATCH && path.ends_with("/status");
+    if mood == Mood::Storm || (mood == Mood::StormButStatus && !of_status) {
+        return refuse(number);
+    }
+    let (mut head, body) = request.into_parts();
+    let target = head.uri.path_and_query().expect("a path").clone();
+    head.uri = Uri::from(target);
+    head.headers.remove(HOST);
+    head.headers.remove(AUTHORIZATION);
+    let bytes = body.collect().await.expect("a body").to_bytes();
+    let request = http::Request::from_parts(head, kube::client::Body::from(bytes.to_vec()));
+    match desk.upstream.send(request).await {
+        Ok(answer) => {
+            let (head, body) = answer.into_parts();
+            let cut = async move {
+                let _ = desk.mood.wait_for(|mood| *mood != Mood::Calm).await;
+            };
+            let body = body.into_data_stream().take_until(Box::pin(cut));
+            Response::from_parts(head, Body::from_stream(body))
+        }
+        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    }
+}
+
+fn refuse(number: usize) -> Response {
+    if number.is_multiple_of(2) {
+        let wait = [(RETRY_AFTER, "1")];
+        (StatusCode::TOO_MANY_REQUESTS, wait, "too many requests").into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable").into_response()
+    }
+}
