@@ -480,3 +480,34 @@ fn a_kill_under_a_budget_that_covers_the_need_does_not_hurry() {
     world.pods = vec![killed_pod(timings(100, 10, 10, 2), 130, world.now)];
     assert_eq!(in_sync(&world.step_at(200)), "RollingOut");
 }
+
+/// The same count ends in the same template, whether it was reached from below or from above.
+#[test]
+fn an_owner_who_covers_the_ask_gets_his_own_probes_back() {
+    let cases = [
+        (
+            "headroom is no reason to keep ours: 38 s asked, 48 s with headroom",
+            json!({"rules": [{"linear": {"baseSeconds": 38, "secondsPerThousand": 0}},
+                {"steps": [{"atLeast": 5000, "startupSeconds": 300}]}]}),
+        ),
+        (
+            "nor is the lower limit",
+            json!({
+                "rules": [{"steps": [{"atLeast": 0, "startupSeconds": 20}, {"atLeast": 5000, "startupSeconds": 300}]}],
+                "limits": {"minStartupSeconds": 100},
+            }),
+        ),
+    ];
+    for (name, fields) in cases {
+        let mut all = fields;
+        all["behavior"] =
+            json!({"lower": {"policy": "Enabled", "stabilizationWindowSeconds": 3600}});
+        let mut world = World::chart(&all);
+        world.step_at(200);
+        assert_eq!(world.timings(), chart(), "{name}");
+        world.step_at(5000);
+        assert_eq!(world.budget(), 300, "{name}");
+        hours(&mut world, 2, 200);
+        assert_eq!(world.timings(), chart(), "{name}");
+    }
+}

@@ -38,7 +38,7 @@ pub fn timings() -> impl Strategy<Value = ProbeTimings> {
 }
 
 fn step(liveness: bool) -> BoxedStrategy<Step> {
-    let seconds = (1..3000).prop_map(Some);
+    let seconds = prop_oneof![1..150, 1..3000].prop_map(Some);
     if !liveness {
         return seconds
             .prop_map(|startup_seconds| Step {
@@ -125,7 +125,7 @@ fn rule() -> impl Strategy<Value = ScalingRule> {
 }
 
 pub fn limits() -> impl Strategy<Value = Limits> {
-    (1..200, 0..3000).prop_map(|(min, more)| Limits {
+    (prop_oneof![1..200, 1..2500], 0..3000).prop_map(|(min, more)| Limits {
         min_startup_seconds: min,
         max_startup_seconds: min + more,
     })
