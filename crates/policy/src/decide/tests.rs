@@ -2,6 +2,7 @@
 
 mod handler;
 mod lbc;
+mod lower;
 mod owners;
 mod properties;
 mod targets;
