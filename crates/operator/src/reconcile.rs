@@ -170,6 +170,10 @@ impl Turn<'_> {
         let sources = entry.follow(&self.context.followed(), &self.key, &policy);
         let mut observation =
             observe(self.context, self.object, &policy, &entry.status, &sources).await;
+        if observation.target == Target::Unread && entry.status.startup.is_some() {
+            // A target that is being read again is no news: what was reported stands until it is.
+            return Ok((Outcome::Kept, None));
+        }
         let now = Timestamp::now();
         let mut prior = entry.status.clone();
         if let Target::Found(workload) = &observation.target {

@@ -1,3 +1,4 @@
-//! Tests against a real kubelet.
+//! Tests against a real kubelet, and the story that the demo tells with the same steps.
 
 pub mod rights;
+pub mod story;

@@ -16,7 +16,7 @@ pub const IMAGE: &str = "probepilot.test/podcache:1";
 pub const NAME: &str = "aws-load-balancer-controller";
 
 /// The longest one measurement may take.
-const MEASURE: Duration = Duration::from_secs(120);
+const MEASURE: Duration = Duration::from_mins(2);
 
 /// Below this the kernel knows no CPU limit: a quota of 1 ms in each 100 ms.
 const SMALLEST_MILLICPU: u32 = 10;

@@ -1,0 +1,140 @@
+//! The case that the product was made for, with the operator installed from `config/` and the real kubelet.
+
+// Whatever fails here fails the test, and the panic says what and where.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Probe;
+use probepilot_api::ProbePolicyStatus;
+use probepilot_test_cluster::{Cluster, Progress};
+use probepilot_test_node::story::Story;
+
+fn reason(status: &ProbePolicyStatus, kind: &str) -> String {
+    let found = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind);
+    found
+        .map(|condition| condition.reason.clone())
+        .unwrap_or_default()
+}
+
+fn timings(probe: &Probe) -> [Option<i32>; 4] {
+    [
+        probe.initial_delay_seconds,
+        probe.period_seconds,
+        probe.timeout_seconds,
+        probe.failure_threshold,
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_killed_at_10_000_pods_starts_once_the_policy_is_enforced() {
+    let cluster = Cluster::shared().await.unwrap();
+    let story = Story::begin(cluster, Progress::stderr()).await.unwrap();
+    story.install_operator().await.unwrap();
+    story.fill(10_000).await.unwrap();
+    story.deploy_controller().await.unwrap();
+    let (before, none) = story.probes().await.unwrap();
+    let before = before.unwrap();
+    assert_eq!(
+        (timings(&before), none),
+        ([Some(30), Some(10), Some(10), Some(2)], None)
+    );
+
+    // Observe: the controller goes on being killed; the status shows why and what would be done.
+    story.apply_policy("Observe").await.unwrap();
+    story.killed().await.unwrap();
+    let seen = story
+        .status("the kill to be recognised", |status| {
+            status.verdict.as_deref() == Some("StartupKill")
+        })
+        .await
+        .unwrap();
+    assert_eq!(reason(&seen, "InSync"), "ObserveOnly");
+    let startup = seen.startup.unwrap();
+    assert_eq!(
+        (startup.need_seconds, startup.budget_seconds),
+        (Some(110), Some(40))
+    );
+    assert!(startup.count.unwrap() >= 10_000);
+    assert_eq!(
+        seen.desired
+            .unwrap()
+            .liveness_probe
+            .unwrap()
+            .failure_threshold,
+        Some(6)
+    );
+    assert_eq!(
+        story.deployment().await.unwrap().metadata.generation,
+        Some(1),
+        "Observe writes nothing"
+    );
+
+    // Enforce: exactly the rung's timings, the owner's handler, one rollout, and no restart.
+    story.apply_policy("Enforce").await.unwrap();
+    let covered = story
+        .status("the budget to cover the need", |status| {
+            reason(status, "InSync") == "Covered"
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        story.ready().await.unwrap(),
+        0,
+        "the new pod starts without a restart"
+    );
+    story.stays_ready(Duration::from_secs(20)).await.unwrap();
+    let (after, startup) = story.probes().await.unwrap();
+    let after = after.unwrap();
+    assert_eq!(
+        (timings(&after), startup),
+        ([Some(60), Some(10), Some(30), Some(6)], None)
+    );
+    assert_eq!(
+        after.http_get, before.http_get,
+        "handler, path and port are the owner's"
+    );
+    assert_eq!(
+        story.deployment().await.unwrap().metadata.generation,
+        Some(2),
+        "one write"
+    );
+    assert_eq!(
+        covered
+            .baseline
+            .unwrap()
+            .liveness_probe
+            .unwrap()
+            .initial_delay_seconds,
+        Some(30)
+    );
+    let table = story
+        .kubectl(&["get", "pbp", "-n", "load-balancer"])
+        .await
+        .unwrap();
+    assert!(
+        table.contains("Enforce") && table.contains("110") && table.contains("True"),
+        "{table}"
+    );
+
+    // Back to a small cluster: lower is Disabled, so nothing changes.
+    story.empty().await.unwrap();
+    story
+        .status("the small count", |status| {
+            status
+                .startup
+                .as_ref()
+                .and_then(|startup| startup.count)
+                .is_some_and(|count| count < 1_000)
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        story.deployment().await.unwrap().metadata.generation,
+        Some(2)
+    );
+    story.remove().await.unwrap();
+}
