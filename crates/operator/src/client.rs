@@ -274,7 +274,7 @@ impl ApiLayer {
         }
         let exchange = async {
             let response = inner.oneshot(request).await.map_err(Into::into)?;
-            self.tell(&response);
+            self.tell(&response, verb.lane());
             let (head, body) = response.into_parts();
             // A watch's body goes on for minutes; kube's watcher bounds its silence. Any other
             // body is read under the same deadline as the head.
@@ -292,7 +292,7 @@ impl ApiLayer {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 if let Some(pace) = &self.pace {
-                    pace.refused(None);
+                    pace.refused(verb.lane(), None);
                 }
                 Err(error)
             }
@@ -301,13 +301,13 @@ impl ApiLayer {
         }
     }
 
-    fn tell<B>(&self, response: &Response<B>) {
+    fn tell<B>(&self, response: &Response<B>, lane: Lane) {
         let Some(pace) = &self.pace else { return };
         match response.status() {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                pace.refused(retry_after(response.headers()));
+                pace.refused(lane, retry_after(response.headers()));
             }
-            _ => pace.answered(),
+            _ => pace.answered(lane),
         }
     }
 }
@@ -435,10 +435,7 @@ mod tests {
         scene.server.next().await.hang_up();
         let error = asked.await.unwrap().unwrap_err();
         assert_eq!(Failure::of(&error), Failure::Unreachable);
-        assert!(matches!(
-            *scene.pace.weather().borrow(),
-            Weather::Storm { .. }
-        ));
+        assert!(matches!(*scene.pace.weather().borrow(), Weather::Storm(_)));
     }
 
     #[tokio::test(start_paused = true)]

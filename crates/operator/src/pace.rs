@@ -2,10 +2,10 @@
 //!
 //! A server that answers 429 or 503, or that cannot be reached, is in a *storm*. While it lasts all
 //! callers share one queue: nothing is sent before the pause that the server asked for is over
-//! (`Retry-After`; without one 1 s, doubling to 8 s), and then one request a second. Each answer that
-//! is no refusal halves the gap, until there is none: the waiting callers come back over two
-//! seconds or so, not in one wave. Writes are few and what everybody waits for, restarted watches
-//! are many: see [`Lane`].
+//! (`Retry-After`; without one 1 s, doubling to 4 s), and then one request a second. When every kind
+//! of request that was refused is answered again, each answer halves the gap, until there is none:
+//! the waiting callers come back over a few seconds, not in one wave. Writes are few and what
+//! everybody waits for, restarted watches are many: see [`Lane`].
 //!
 //! [`Weather`] is the state machine, told the time by its caller; [`Pace`] is the queue around it.
 
@@ -26,7 +26,10 @@ const CALM_BELOW: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Longest pause that the process chooses itself.
-const LONGEST_OWN_PAUSE: Duration = Duration::from_secs(8);
+const LONGEST_OWN_PAUSE: Duration = Duration::from_secs(4);
+
+/// A lane that was refused and has sent nothing for so long holds up the others no more.
+const LANE_FORGOTTEN: Duration = Duration::from_secs(10);
 
 /// Longest `Retry-After` that is honoured: with the watches' own back-off (8 s and its jitter)
 /// everything is back within 30 s after the last refusal.
@@ -39,16 +42,24 @@ pub enum Weather {
     #[default]
     Calm,
     /// It refused some lately: requests are rationed.
-    Storm {
-        /// When the first refusal came.
-        since: Instant,
-        /// Before this nothing is sent.
-        not_before: Instant,
-        /// Time to leave between two requests.
-        gap: Duration,
-        /// Refusals in a row.
-        refusals: u32,
-    },
+    Storm(Storm),
+}
+
+/// What is known of a storm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Storm {
+    /// When the first refusal came.
+    pub since: Instant,
+    /// Nothing is sent before the end of the pause.
+    paused_until: Instant,
+    /// Nothing is sent before the next place.
+    next_place: Instant,
+    /// Time between two places.
+    gap: Duration,
+    /// Pauses in a row that ended with a refusal.
+    refusals: u32,
+    /// When a request of the lane was refused and none answered since.
+    refused: [Option<Instant>; 3],
 }
 
 impl Weather {
@@ -57,51 +68,68 @@ impl Weather {
     pub fn admit(&mut self, now: Instant) -> Result<(), Duration> {
         match self {
             Self::Calm => Ok(()),
-            Self::Storm {
-                not_before, gap, ..
-            } => {
-                if now < *not_before {
-                    return Err(*not_before - now);
+            Self::Storm(storm) => {
+                let place = storm.next_place.max(storm.paused_until);
+                if now < place {
+                    return Err(place - now);
                 }
-                *not_before = now + *gap;
+                storm.next_place = now + storm.gap;
                 Ok(())
             }
         }
     }
 
-    /// The server refused. `retry_after` is what it asked for; `jitter` in 0..1 spreads the
-    /// processes that would otherwise all come back at once.
-    pub fn refused(&mut self, now: Instant, retry_after: Option<Duration>, jitter: f64) {
-        let (since, planned, refusals) = match *self {
-            Self::Calm => (now, now, 0),
-            Self::Storm {
-                since,
-                not_before,
-                refusals,
-                ..
-            } => (since, not_before, refusals),
+    /// The server refused a request of the lane. `retry_after` is what it asked for; `jitter` in
+    /// 0..1 spreads the processes that would otherwise all come back at once.
+    pub fn refused(
+        &mut self,
+        now: Instant,
+        lane: Lane,
+        retry_after: Option<Duration>,
+        jitter: f64,
+    ) {
+        let mut storm = match *self {
+            Self::Storm(storm) => storm,
+            Self::Calm => Storm {
+                since: now,
+                paused_until: now,
+                next_place: now,
+                gap: GAP,
+                refusals: 0,
+                refused: [None; 3],
+            },
         };
+        // Requests that were under way together are refused together: only the first of them
+        // makes the pause longer than the one before.
+        let first = now >= storm.paused_until;
         let own = FIRST_PAUSE
-            .saturating_mul(1 << refusals.min(8))
+            .saturating_mul(1 << storm.refusals.min(8))
             .min(LONGEST_OWN_PAUSE);
-        let pause = retry_after.unwrap_or(own).clamp(GAP, LONGEST_PAUSE);
-        let spread = pause.mul_f64(jitter.clamp(0.0, 1.0) / 4.0);
-        *self = Self::Storm {
-            since,
-            not_before: planned.max(now + pause + spread),
-            gap: GAP,
-            refusals: refusals.saturating_add(1),
+        let pause = match retry_after {
+            Some(asked) => asked.clamp(GAP, LONGEST_PAUSE),
+            None if first => own,
+            None => Duration::ZERO,
         };
+        let spread = pause.mul_f64(jitter.clamp(0.0, 1.0) / 4.0);
+        storm.paused_until = storm.paused_until.max(now + pause + spread);
+        storm.refusals = storm.refusals.saturating_add(u32::from(first));
+        storm.gap = GAP;
+        storm.refused[lane as usize] = Some(now);
+        *self = Self::Storm(storm);
     }
 
-    /// The server answered, whatever it said.
-    pub fn answered(&mut self) {
-        if let Self::Storm { gap, refusals, .. } = self {
-            *gap /= 2;
-            *refusals = 0;
-            if *gap < CALM_BELOW {
-                *self = Self::Calm;
-            }
+    /// The server answered a request of the lane, whatever it said.
+    pub fn answered(&mut self, now: Instant, lane: Lane) {
+        let Self::Storm(storm) = self else { return };
+        storm.refused[lane as usize] = None;
+        storm.refusals = 0;
+        let still = |at: &Instant| now - *at < LANE_FORGOTTEN;
+        if storm.refused.iter().flatten().any(still) {
+            return;
+        }
+        storm.gap /= 2;
+        if storm.gap < CALM_BELOW {
+            *self = Self::Calm;
         }
     }
 }
@@ -163,12 +191,11 @@ impl Pace {
         }
     }
 
-    /// Tells the outcome of a request that the server refused or that did not reach it.
-    pub fn refused(&self, retry_after: Option<Duration>) {
-        let now = Instant::now();
+    /// Tells that the server refused a request, or was not reached.
+    pub fn refused(&self, lane: Lane, retry_after: Option<Duration>) {
         let mut weather = self.lock();
         let was_calm = matches!(*weather, Weather::Calm);
-        weather.refused(now, retry_after, fastrand::f64());
+        weather.refused(Instant::now(), lane, retry_after, fastrand::f64());
         if was_calm {
             tracing::warn!(
                 "the API server refuses requests; the operator slows down to one a second until it answers again"
@@ -178,12 +205,12 @@ impl Pace {
     }
 
     /// Tells that the server answered.
-    pub fn answered(&self) {
+    pub fn answered(&self, lane: Lane) {
         let mut weather = self.lock();
-        let Weather::Storm { since, .. } = *weather else {
+        let Weather::Storm(Storm { since, .. }) = *weather else {
             return;
         };
-        weather.answered();
+        weather.answered(Instant::now(), lane);
         if matches!(*weather, Weather::Calm) {
             let seconds = since.elapsed().as_secs();
             tracing::info!(seconds, "the API server takes requests again");
@@ -233,17 +260,17 @@ mod tests {
         for (name, retry_after, expected) in cases {
             let now = Instant::now();
             let mut weather = Weather::Calm;
-            weather.refused(now, retry_after.map(seconds), 0.0);
+            weather.refused(now, Lane::Read, retry_after.map(seconds), 0.0);
             assert_eq!(weather.admit(now), Err(seconds(expected)), "{name}");
         }
     }
 
     #[test]
-    fn without_retry_after_pauses_double_to_eight_seconds() {
+    fn without_retry_after_pauses_double_to_four_seconds() {
         let mut now = Instant::now();
         let mut weather = Weather::Calm;
-        for expected in [1.0, 2.0, 4.0, 8.0, 8.0] {
-            weather.refused(now, None, 0.0);
+        for expected in [1.0, 2.0, 4.0, 4.0] {
+            weather.refused(now, Lane::Read, None, 0.0);
             assert_eq!(weather.admit(now), Err(seconds(expected)));
             now += seconds(expected);
             assert_eq!(weather.admit(now), Ok(()));
@@ -254,8 +281,8 @@ mod tests {
     fn a_late_refusal_never_shortens_the_pause() {
         let now = Instant::now();
         let mut weather = Weather::Calm;
-        weather.refused(now, Some(seconds(10.0)), 0.0);
-        weather.refused(now, Some(seconds(1.0)), 0.0);
+        weather.refused(now, Lane::Read, Some(seconds(10.0)), 0.0);
+        weather.refused(now, Lane::Watch, Some(seconds(1.0)), 0.0);
         assert_eq!(weather.admit(now), Err(seconds(10.0)));
     }
 
@@ -263,16 +290,44 @@ mod tests {
     fn answers_bring_the_callers_back_step_by_step() {
         let now = Instant::now();
         let mut weather = Weather::Calm;
-        weather.refused(now, None, 0.0);
+        weather.refused(now, Lane::Read, None, 0.0);
         let gaps: Vec<_> = std::iter::from_fn(|| {
-            weather.answered();
+            weather.answered(now, Lane::Read);
             match weather {
                 Weather::Calm => None,
-                Weather::Storm { gap, .. } => Some(gap.as_millis()),
+                Weather::Storm(Storm { gap, .. }) => Some(gap.as_millis()),
             }
         })
         .collect();
         assert_eq!(gaps, [500, 250, 125]);
+    }
+
+    #[test]
+    fn refusals_of_one_moment_make_one_pause() {
+        let now = Instant::now();
+        let mut weather = Weather::Calm;
+        for _ in 0..40 {
+            weather.refused(now, Lane::Watch, None, 0.0);
+        }
+        assert_eq!(weather.admit(now), Err(seconds(1.0)));
+    }
+
+    #[test]
+    fn a_lane_that_is_answered_does_not_speak_for_one_that_is_refused() {
+        let mut now = Instant::now();
+        let mut weather = Weather::Calm;
+        weather.refused(now, Lane::Watch, None, 0.0);
+        for _ in 0..8 {
+            now += seconds(1.0);
+            weather.answered(now, Lane::Write);
+        }
+        assert!(matches!(weather, Weather::Storm(Storm { gap: GAP, .. })));
+        // Nobody starts a watch any more: after a while that holds up nobody.
+        now += seconds(2.0);
+        for _ in 0..4 {
+            weather.answered(now, Lane::Write);
+        }
+        assert_eq!(weather, Weather::Calm);
     }
 
     /// Many callers in a storm of a minute: none is let through faster than once a second, and
@@ -282,7 +337,7 @@ mod tests {
         let pace = Arc::new(Pace::default());
         let start = Instant::now();
         let storm = seconds(60.0);
-        pace.refused(None);
+        pace.refused(Lane::Read, None);
         let callers: Vec<_> = (0..200)
             .map(|_| {
                 let pace = Arc::clone(&pace);
@@ -292,10 +347,10 @@ mod tests {
                         pace.admitted(Lane::Read).await;
                         sent.push(start.elapsed());
                         if start.elapsed() >= storm {
-                            pace.answered();
+                            pace.answered(Lane::Read);
                             return sent;
                         }
-                        pace.refused(Some(seconds(1.0)));
+                        pace.refused(Lane::Read, Some(seconds(1.0)));
                     }
                 })
             })
@@ -317,7 +372,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_crowd_of_watches_keeps_neither_writes_nor_reads_waiting() {
         let pace = Arc::new(Pace::default());
-        pace.refused(None);
+        pace.refused(Lane::Read, None);
         let enter = |lane: Lane| {
             let pace = Arc::clone(&pace);
             tokio::spawn(async move {

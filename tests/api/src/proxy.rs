@@ -24,8 +24,9 @@ pub enum Mood {
     Calm,
     /// Refuses everything: 429 with Retry-After and 503 in turn.
     Storm,
-    /// As `Storm`, but lets patches of status through.
-    StormButStatus,
+    /// As `Storm`, but spares leases, as a server does that has a priority level of their own for
+    /// them, and patches of status, so that what they say can be seen.
+    Overload,
 }
 
 /// One request that came.
@@ -85,7 +86,7 @@ impl Proxy {
         config
     }
 
-    /// Changes its mood. A storm also ends all running answers, watches among them.
+    /// Changes its mood. A change also ends all running answers, watches among them.
     pub fn feel(&self, mood: Mood) {
         self.mood.send_replace(mood);
     }
@@ -117,7 +118,8 @@ async fn pass(State(mut desk): State<Desk>, request: Request) -> Response {
     let mood = *desk.mood.borrow();
     let path = request.uri().path();
     let of_status = request.method() == Method::PATCH && path.ends_with("/status");
-    if mood == Mood::Storm || (mood == Mood::StormButStatus && !of_status) {
+    let spared = of_status || path.starts_with("/apis/coordination.k8s.io/");
+    if mood == Mood::Storm || (mood == Mood::Overload && !spared) {
         return refuse(number);
     }
     let (mut head, body) = request.into_parts();
@@ -131,7 +133,7 @@ async fn pass(State(mut desk): State<Desk>, request: Request) -> Response {
         Ok(answer) => {
             let (head, body) = answer.into_parts();
             let cut = async move {
-                let _ = desk.mood.wait_for(|mood| *mood != Mood::Calm).await;
+                let _ = desk.mood.wait_for(|now| *now != mood).await;
             };
             let body = body.into_data_stream().take_until(Box::pin(cut));
             Response::from_parts(head, Body::from_stream(body))
