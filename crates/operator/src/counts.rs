@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 mod read;
 mod set;
 
+pub use read::COUNT_ROLE_LABEL;
 pub use set::CountSet;
 
 /// Time between two reads of one count unless the operator is told otherwise.

@@ -17,7 +17,7 @@ const METADATA_ONLY: &str =
 
 /// Label of the ClusterRoles that give the operator the right to count further resources; the
 /// operator's own role aggregates them.
-pub const COUNT_ROLE_LABEL: &str = "probepilot.dev/aggregate-to-count";
+pub const COUNT_ROLE_LABEL: &str = "probepilot.dev/aggregate-to-counter";
 
 /// A value and what it cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,8 +216,11 @@ mod tests {
         };
         assert_eq!(
             forbidden(&selector),
-            r#"the operator may not list ingresses.networking.k8s.io in all namespaces: create a ClusterRole with the label probepilot.dev/aggregate-to-count: "true" and the rule {apiGroups: ["networking.k8s.io"], resources: ["ingresses"], verbs: ["list"]}"#
+            r#"the operator may not list ingresses.networking.k8s.io in all namespaces: create a ClusterRole with the label probepilot.dev/aggregate-to-counter: "true" and the rule {apiGroups: ["networking.k8s.io"], resources: ["ingresses"], verbs: ["list"]}"#
         );
+        let role = include_str!("../../../../config/rbac/counter.yaml");
+        let label = format!("{COUNT_ROLE_LABEL}: \"true\"");
+        assert!(role.contains(&label), "the shipped role aggregates it");
         selector.namespace = "team".into();
         assert!(forbidden(&selector).contains("bind its ServiceAccount to a Role there"));
     }
