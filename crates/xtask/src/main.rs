@@ -1,6 +1,7 @@
 //! Developer commands. Each has a file of its own.
 
 mod cluster;
+mod demo;
 mod r#gen;
 mod test;
 
@@ -19,6 +20,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Cluster(cluster::Cluster),
+    Demo(demo::Demo),
     Gen(r#gen::Gen),
     Test(test::Test),
 }
@@ -27,6 +29,7 @@ enum Command {
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Cluster(command) => command.run().await,
+        Command::Demo(command) => command.run().await,
         Command::Gen(command) => command.run(),
         Command::Test(command) => command.run().await,
     };

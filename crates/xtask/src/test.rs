@@ -20,6 +20,9 @@ pub struct Test {
     /// Leave the cluster `test` running
     #[arg(long)]
     keep: bool,
+    /// Do not run the tests a second time when some failed
+    #[arg(long)]
+    once: bool,
     /// Passed to cargo test, for example a part of a test's name
     #[arg(last = true)]
     args: Vec<String>,
@@ -37,12 +40,12 @@ impl Test {
         let options = ClusterOptions::new(cluster.clone());
         eprintln!("==> starting cluster {CLUSTER}");
         Cluster::start(&options, &Progress::stderr()).await?;
-        let tested = step(
-            "cargo test --workspace",
-            Command::new("cargo")
-                .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-                .args(&self.args),
-        );
+        let mut tested = self.tests();
+        if tested.is_err() && !self.once {
+            // Real kubelets on shared machines miss a deadline now and then; what fails twice is a failure.
+            eprintln!("==> tests failed; running them once more (--once does not)");
+            tested = self.tests();
+        }
         if !self.keep {
             eprintln!("==> stopping cluster {CLUSTER}");
             Cluster::stop_named(&cluster).await?;
@@ -50,6 +53,17 @@ impl Test {
         tested?;
         eprintln!("==> all passed in {} s", started.elapsed().as_secs());
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Test {
+    fn tests(&self) -> Result<()> {
+        step(
+            "cargo test --workspace",
+            Command::new("cargo")
+                .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+                .args(&self.args),
+        )
     }
 }
 
