@@ -10,8 +10,6 @@ const TAX_SECONDS: u32 = 15;
 const LOOSE_DELAY_SECONDS: u32 = 60;
 /// A detection time beyond this is too.
 const LOOSE_DETECTION_SECONDS: u32 = 120;
-/// The share by which a budget is stretched in a fix.
-const ROOM: u32 = 3;
 
 /// `startup-no-gain`
 pub(super) fn no_gain(subject: &Subject<'_>) -> Vec<Remark> {
@@ -26,8 +24,9 @@ pub(super) fn no_gain(subject: &Subject<'_>) -> Vec<Remark> {
         return Vec::new();
     }
     let timings = startup.probe.timings;
-    let wanted = other.max(30).saturating_mul(ROOM);
-    let failures = wanted
+    // The smallest threshold whose budget is beyond what liveness alone gives.
+    let failures = other
+        .saturating_add(1)
         .saturating_sub(timings.initial_delay_seconds)
         .div_ceil(timings.period_seconds.max(1))
         .saturating_add(1);
@@ -37,10 +36,7 @@ pub(super) fn no_gain(subject: &Subject<'_>) -> Vec<Remark> {
             "startupProbe guarantees {own} s, no more than the {other} s that livenessProbe alone would: it only makes the start more fragile"
         ),
         format!(
-            "measure the start and set failureThreshold from it; {failures} would guarantee {} s",
-            timings
-                .initial_delay_seconds
-                .saturating_add((failures - 1).saturating_mul(timings.period_seconds))
+            "measure the start and set failureThreshold from it; only from {failures} on does it guarantee more than livenessProbe alone"
         ),
     )]
 }
@@ -105,7 +101,7 @@ pub(super) fn liveness_loosened(subject: &Subject<'_>) -> Vec<Remark> {
         ProbeKind::Liveness,
         format!("{what}, and no startupProbe carries the start"),
         format!(
-            "a startupProbe with the same handler, periodSeconds {period} and failureThreshold {failures} guarantees the same {budget} s; then livenessProbe can be 0/10/5/3"
+            "a startupProbe with the same handler, periodSeconds {period} and failureThreshold {failures} guarantees the same {budget} s; then livenessProbe can be sharp, for instance initialDelaySeconds 0, periodSeconds 10, timeoutSeconds 5, failureThreshold 3"
         ),
     )]
 }

@@ -229,14 +229,18 @@ impl Reader<'_> {
             Value::Integer(number) => u32::try_from(number).ok(),
             _ => None,
         };
-        match number.filter(|number| (least..=largest).contains(number)) {
-            Some(number) => Ok(Some(number)),
-            None => Err(self.wrong(
-                found,
-                &format!("{path}.{key}"),
-                &format!("a whole number of at least {least}"),
-            )),
+        if let Some(number) = number.filter(|number| (least..=largest).contains(number)) {
+            return Ok(Some(number));
         }
+        let mut expected = if key == "initialDelaySeconds" {
+            "a whole number of 0 or more".to_owned()
+        } else {
+            "a positive whole number".to_owned()
+        };
+        if matches!(&found.value, Value::Text(text) if text.parse::<u32>().is_ok()) {
+            expected.push_str(" without quotes");
+        }
+        Err(self.wrong(found, &format!("{path}.{key}"), &expected))
     }
 
     fn list<'n>(&self, node: &'n Node, path: &str) -> Result<&'n [Node], ManifestError> {

@@ -157,15 +157,14 @@ impl Panel<'_, '_> {
         match story.budget_ms {
             Some(budget_ms) => {
                 self.bar(0, budget_ms, y, 9, BLUE);
-                let x = self.x(budget_ms) + 8;
-                self.write(
-                    (x, y - 1),
-                    &format!("{} s", Seconds(budget_ms)),
-                    13,
-                    BLUE,
-                    HPos::Left,
-                    false,
-                );
+                let text = format!("{} s", Seconds(budget_ms));
+                let x = self.x(budget_ms);
+                // A bar that fills the panel has no room to its right.
+                if x > RIGHT - 60 {
+                    self.write((x - 8, y - 1), &text, 13, PAPER, HPos::Right, true);
+                } else {
+                    self.write((x + 8, y - 1), &text, 13, BLUE, HPos::Left, false);
+                }
             }
             None => self.bar(0, self.until_ms, y, 9, BLUE),
         }
@@ -174,8 +173,16 @@ impl Panel<'_, '_> {
     fn run(&mut self, position: i32, run: &Run) {
         self.label(position, &format!("{} phase", run.name));
         let y = row(position);
-        // So many marks would be one smear otherwise.
-        let radius = if run.attempts.len() > 60 { 2 } else { 5 };
+        // Neighbours must not run into each other.
+        let radius = run
+            .attempts
+            .windows(2)
+            .map(|pair| self.x(pair[1].ended_ms) - self.x(pair[0].ended_ms))
+            .min()
+            .map_or(5, |distance| (distance / 2 - 1).clamp(1, 5));
+        for attempt in &run.attempts {
+            self.bar(attempt.began_ms, attempt.ended_ms, y, 2, GREY);
+        }
         for attempt in &run.attempts {
             self.attempt(*attempt, y, radius);
         }
@@ -197,9 +204,6 @@ impl Panel<'_, '_> {
 
     fn attempt(&mut self, attempt: Attempt, y: i32, radius: i32) {
         let colour = if attempt.good { GREEN } else { RED };
-        if attempt.ended_ms > attempt.began_ms {
-            self.bar(attempt.began_ms, attempt.ended_ms, y, 2, GREY);
-        }
         let x = self.x(attempt.ended_ms);
         let centre = (x, self.top + y);
         self.check(|area| area.draw(&Circle::new(centre, radius, colour.filled())));
@@ -246,7 +250,7 @@ impl Panel<'_, '_> {
             self.check(|area| area.draw(&Rectangle::new(corners, colour.filled())));
             self.write((x + 16, y - 1), text, 12, MUTED, HPos::Left, false);
             let letters = i32::try_from(text.len()).unwrap_or(20);
-            x += 34 + letters * 13 / 2;
+            x += 32 + letters * 6;
         }
     }
 
@@ -288,7 +292,8 @@ impl Panel<'_, '_> {
         } else {
             FontStyle::Normal
         };
-        let font: TextStyle<'_> = ("sans-serif", points, style)
+        // The backend writes 0.806 of what it is told.
+        let font: TextStyle<'_> = ("sans-serif", points * 5 / 4, style)
             .into_font()
             .color(&colour)
             .pos(Pos::new(side, VPos::Center));

@@ -69,8 +69,13 @@ impl Story {
         let settled_ms = start.healthy_after_ms.map_or(0, |healthy| {
             healthy.max(delay_ms).saturating_add(2 * period_ms)
         });
+        // A budget far beyond the start would squeeze it into a corner.
+        let shown_budget_ms = match start.healthy_after_ms {
+            Some(_) => budget_ms.min(settled_ms.saturating_mul(3)),
+            None => budget_ms,
+        };
         let interesting_ms = settled_ms
-            .max(budget_ms)
+            .max(shown_budget_ms)
             .max(kill.map_or(0, |window| window.latest_ms));
         let until_ms = rounded_up(interesting_ms.saturating_mul(21) / 20).min(LONGEST_MS);
         let run = |name, first_attempt_ms: u64| {

@@ -213,7 +213,7 @@ fn drawing(story: &Story, page: &mut Page) {
         legend.push_str("  + healthy");
     }
     if story.guard.is_some() {
-        legend.push_str("  = guaranteed  x failed  o good attempt  - waiting for it  K kill");
+        legend.push_str("  = guaranteed  - waiting  x failed  o good  K kill");
     }
     page.entry("", legend);
 }
