@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use probepilot_test_cluster::{Cluster, ClusterName, ClusterOptions, Progress};
-use probepilot_test_node::story::{NAMESPACE, Story, metric};
+use probepilot_test_node::story::{NAMESPACE, Story, metric, policy};
 
 const CLUSTER: &str = "demo";
 
@@ -32,7 +32,10 @@ impl Demo {
     pub async fn run(self) -> Result<ExitCode> {
         let name: ClusterName = CLUSTER.parse()?;
         let progress = Progress::stderr();
-        let told = self.tell(&name, &progress).await;
+        let told = tokio::select! {
+            told = self.tell(&name, &progress) => told,
+            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        };
         if self.keep {
             progress
                 .say("the cluster stays: cargo xtask cluster kubectl --name demo -- get pbp -A");
@@ -47,7 +50,12 @@ impl Demo {
     async fn tell(&self, name: &ClusterName, progress: &Progress) -> Result<()> {
         let cluster = Cluster::start(&ClusterOptions::new(name.clone()), progress).await?;
         let story = Story::begin(cluster, progress.clone()).await?;
-        story.install_operator().await?;
+        with_beats(
+            progress,
+            "installing the operator",
+            story.install_operator(),
+        )
+        .await?;
         let small = with_beats(
             progress,
             "measuring the operator in a small cluster",
@@ -68,6 +76,10 @@ impl Demo {
         let kill = with_beats(progress, "waiting for the kubelet", story.killed()).await?;
         progress.say(format!("event: {kill}"));
 
+        progress.say("policy.yaml (its windows are 0, so that nobody has to wait for them here):");
+        for line in serde_json::to_string_pretty(&policy("Observe"))?.lines() {
+            progress.say(line);
+        }
         progress.say("$ kubectl apply -f policy.yaml        # mode: Observe");
         story.apply_policy("Observe").await?;
         let seen = story.status("the kill to be recognised", |status| {
@@ -95,7 +107,7 @@ impl Demo {
             "the operator's memory: {:.1} MiB with no pods, {:.1} MiB with {pods}; one count of all pods took {} bytes",
             small.resident_mib, large.resident_mib, large.poll_bytes
         ));
-        story.remove().await
+        Ok(())
     }
 }
 

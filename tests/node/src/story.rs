@@ -297,37 +297,65 @@ impl Story {
     /// The leading operator's metrics, as OpenMetrics text.
     ///
     /// # Errors
-    /// When no replica leads, or none answers.
+    /// When no replica leads within half a minute, or none answers.
     pub async fn metrics(&self) -> Result<String> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), "probepilot-system");
-        for pod in pods.list(&ListParams::default()).await?.items {
-            let path = format!(
-                "/api/v1/namespaces/probepilot-system/pods/{}:8080/proxy/metrics",
-                pod.name_any()
-            );
-            if let Ok(text) = self.kubectl.run(["get", "--raw", &path]).await
-                && text.lines().any(|line| line == "probepilot_leader 1")
-            {
-                return Ok(text);
+        let look = || async {
+            let mut answers = Vec::new();
+            for pod in pods.list(&ListParams::default()).await?.items {
+                let path = format!(
+                    "/api/v1/namespaces/probepilot-system/pods/{}:8080/proxy/metrics",
+                    pod.name_any()
+                );
+                match self.kubectl.run(["get", "--raw", &path]).await {
+                    Ok(text) if metric(&text, "probepilot_leader") == Some(1.0) => {
+                        return Ok(Seen::Done(text));
+                    }
+                    Ok(_) => answers.push(format!("{} stands by", pod.name_any())),
+                    Err(error) => answers.push(error.to_string()),
+                }
             }
-        }
-        anyhow::bail!("no replica of the operator leads")
+            Ok::<_, kube::Error>(Seen::NotYet(format!("{answers:?}")))
+        };
+        Ok(wait::until(
+            "a leading replica of the operator",
+            Duration::from_secs(30),
+            look,
+        )
+        .await?)
     }
 
-    /// Removes the policy and the controller.
+    /// Removes what the story made: controller, pods, fake nodes and operator. The CustomResourceDefinition stays; other tests use it.
     ///
     /// # Errors
-    /// When they cannot be removed.
-    pub async fn remove(&self) -> Result<()> {
-        self.kubectl
-            .run([
-                "delete",
-                "namespace",
-                NAMESPACE,
-                "--ignore-not-found",
-                "--timeout=100s",
-            ])
-            .await?;
+    /// When something cannot be removed; the rest is removed all the same.
+    pub async fn clean_up(&self) -> Result<()> {
+        self.progress
+            .say("removing the controller, the pods and the operator");
+        let operator = [
+            "delete",
+            "namespace",
+            NAMESPACE,
+            "probepilot-system",
+            "--ignore-not-found",
+            "--timeout=100s",
+        ];
+        let namespaces = self.kubectl.run(operator).await;
+        let binding = format!("{CONTROLLER}-{NAMESPACE}");
+        let roles = [
+            "delete",
+            "clusterrolebinding",
+            &binding,
+            "probepilot-operator",
+            "probepilot-counter",
+            "--ignore-not-found",
+        ];
+        let roles = self.kubectl.run(roles).await;
+        let pods = self.cluster.delete_pods(FLEET).await;
+        self.cluster.remove_fake_nodes().await?;
+        namespaces?;
+        roles?;
+        pods?;
         Ok(())
     }
 }

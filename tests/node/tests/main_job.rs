@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use k8s_openapi::api::core::v1::Probe;
 use probepilot_api::ProbePolicyStatus;
 use probepilot_test_cluster::{Cluster, Progress};
@@ -33,6 +34,15 @@ fn timings(probe: &Probe) -> [Option<i32>; 4] {
 async fn a_controller_killed_at_10_000_pods_starts_once_the_policy_is_enforced() {
     let cluster = Cluster::shared().await.unwrap();
     let story = Story::begin(cluster, Progress::stderr()).await.unwrap();
+    // The operator works on the whole cluster, so it must go whatever comes of the test.
+    let told = std::panic::AssertUnwindSafe(tell(&story))
+        .catch_unwind()
+        .await;
+    story.clean_up().await.unwrap();
+    told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+async fn tell(story: &Story) {
     story.install_operator().await.unwrap();
     story.fill(10_000).await.unwrap();
     story.deploy_controller().await.unwrap();
@@ -136,5 +146,4 @@ async fn a_controller_killed_at_10_000_pods_starts_once_the_policy_is_enforced()
         story.deployment().await.unwrap().metadata.generation,
         Some(2)
     );
-    story.remove().await.unwrap();
 }
