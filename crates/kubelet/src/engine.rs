@@ -222,7 +222,8 @@ impl Engine {
 
     fn follow(&mut self, slot: usize, look: Look) {
         match look {
-            Look::Idle => {}
+            // Also a tick at which nothing happens is a comparison of two moments.
+            Look::Idle(why) => self.note(0x200 + 16 * slot as u64 + why as u64),
             Look::End => self.workers[slot] = None,
             Look::NewContainer(then) => {
                 self.meet_container(slot);

@@ -84,9 +84,11 @@ pub fn sweep(
             Stop::Probe(probe) => Some((probe, kill.at_ms)),
             Stop::Deletion => None,
         });
+        // A ticker that is moved by a whole period stands where it stood: there the line breaks.
+        let wraps = periods_ms(container).map(|period_ms| offset_ms / period_ms);
         Run {
             offset_ms,
-            course,
+            course: (course, wraps),
             kill,
         }
     };
@@ -101,10 +103,13 @@ pub fn sweep(
     merge(&borders)
 }
 
+/// What happened, and how often each ticker went round.
+type Course = (u64, [u64; 3]);
+
 #[derive(Clone, Copy)]
 struct Run {
     offset_ms: u64,
-    course: u64,
+    course: Course,
     kill: Option<(ProbeKind, u64)>,
 }
 
@@ -124,7 +129,7 @@ fn split(run: &mut impl FnMut(u64) -> Run, from: Run, to: Run, borders: &mut Vec
 
 /// Joins neighbouring runs of one course into pieces.
 fn merge(runs: &[Run]) -> Vec<Piece> {
-    let mut pieces: Vec<(u64, Piece)> = Vec::new();
+    let mut pieces: Vec<(Course, Piece)> = Vec::new();
     for run in runs {
         match pieces.last_mut() {
             Some((course, piece)) if *course == run.course => {
@@ -152,12 +157,16 @@ fn merge(runs: &[Run]) -> Vec<Piece> {
 
 /// The least common multiple of all periods.
 fn length_ms(container: &Container) -> u64 {
-    [container.startup, container.liveness, container.readiness]
+    periods_ms(container)
         .into_iter()
-        .flatten()
-        .map(|probe| u64::from(probe.timings.period_seconds.max(1)))
+        .filter(|period_ms| *period_ms != u64::MAX)
         .fold(1, least_common_multiple)
-        .saturating_mul(1000)
+}
+
+/// The periods of the three probes; of one that is not there: one that no phase ever fills.
+fn periods_ms(container: &Container) -> [u64; 3] {
+    [container.startup, container.liveness, container.readiness]
+        .map(|probe| probe.map_or(u64::MAX, |probe| probe.timings.period_ms()))
 }
 
 fn least_common_multiple(a: u64, b: u64) -> u64 {

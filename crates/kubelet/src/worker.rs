@@ -35,14 +35,29 @@ pub(crate) struct Verdict {
 
 /// What `look` decided.
 pub(crate) enum Look {
-    /// Nothing to do at this tick.
-    Idle,
+    /// Nothing to do at this tick, and why.
+    Idle(Idle),
     /// A container that the worker has not seen before; then what it does with it.
     NewContainer(Box<Look>),
     /// An attempt is to be made.
     Probe,
     /// The worker ends.
     End,
+}
+
+/// Why a worker does nothing at a tick.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Idle {
+    /// There is no status of the container yet.
+    Unseen,
+    /// A verdict was given.
+    OnHold,
+    /// The container does not run.
+    NotRunning,
+    /// The initial delay is not over.
+    Delayed,
+    /// `started` says that another probe's time it is.
+    Gated,
 }
 
 #[derive(Clone, Debug)]
@@ -109,7 +124,7 @@ impl Worker {
     /// `doProbe` up to the attempt, in the order of K5.
     pub(crate) fn look(&mut self, now_ms: u64, seen: Option<Seen>, deleted: bool) -> Look {
         let Some(seen) = seen else {
-            return Look::Idle;
+            return Look::Idle(Idle::Unseen);
         };
         if self.container != Some(seen.life) {
             self.container = Some(seen.life);
@@ -120,8 +135,11 @@ impl Worker {
     }
 
     fn look_at(&self, now_ms: u64, seen: Seen, deleted: bool) -> Look {
-        if self.on_hold || !seen.running {
-            return Look::Idle;
+        if self.on_hold {
+            return Look::Idle(Idle::OnHold);
+        }
+        if !seen.running {
+            return Look::Idle(Idle::NotRunning);
         }
         if deleted && self.kind != ProbeKind::Readiness {
             return Look::End;
@@ -131,11 +149,11 @@ impl Worker {
             .saturating_sub(seen.started_at_ms);
         // Whole seconds, as `int32(time.Since(..).Seconds())` in worker.go has them (K2, K4).
         if elapsed_ms / 1000 < i64::from(self.probe.timings.initial_delay_seconds) {
-            return Look::Idle;
+            return Look::Idle(Idle::Delayed);
         }
         // K6: a started container has no use for startup, an unstarted one for nothing else.
         if seen.started == (self.kind == ProbeKind::Startup) {
-            return Look::Idle;
+            return Look::Idle(Idle::Gated);
         }
         Look::Probe
     }
