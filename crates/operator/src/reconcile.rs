@@ -255,10 +255,12 @@ impl Turn<'_> {
             target: workload.display(),
             source,
         })?;
-        let memory = next.memory.take().unwrap_or_default();
-        next.memory = Some(remember_write(memory, write, now));
+        let mut memory = next.memory.take().unwrap_or_default();
+        memory.intent = None;
+        next.memory = Some(memory);
         let outcome = match written {
             Written::Accepted(generation) => {
+                next.memory = next.memory.map(|memory| remember_write(memory, write, now));
                 next.last_write = Some(last_write(write, generation, now));
                 self.announce(workload, write);
                 Outcome::Wrote
@@ -354,6 +356,8 @@ impl Turn<'_> {
     async fn refuse(&self, entry: &mut Entry, problem: &str) -> Result<Ended, Error> {
         let now = Timestamp::now();
         let state = ConditionState::new(Reason::InvalidSpec, problem);
+        self.context.queue().settle(&key(&self.key), false);
+        self.context.wake_next();
         let generation = self.object.metadata.generation.unwrap_or_default();
         let news = state.is_news(&entry.status.conditions);
         entry.status = ProbePolicyStatus {

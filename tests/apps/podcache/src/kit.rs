@@ -165,7 +165,7 @@ mod tests {
             bytes: 130_000_000,
         };
         assert_eq!(cost.millicpu(Duration::from_secs(90)).unwrap(), 20);
-        let too_small = cost.millicpu(Duration::from_secs(900)).unwrap_err();
+        let too_small = cost.millicpu(Duration::from_mins(15)).unwrap_err();
         assert!(
             too_small.to_string().contains("make the pods larger"),
             "{too_small}"
