@@ -11,6 +11,7 @@
     clippy::unwrap_used
 )]
 
+pub mod crd;
 pub mod proxy;
 
 use std::fmt::Debug;
