@@ -130,15 +130,12 @@ async fn tell(story: &Story) {
         "{table}"
     );
 
-    // Back to a small cluster: lower is Disabled, so nothing changes.
+    // Back to a small cluster: less is needed, and as lower is Disabled nothing changes.
     story.empty().await.unwrap();
     story
-        .status("the small count", |status| {
-            status
-                .startup
-                .as_ref()
-                .and_then(|startup| startup.count)
-                .is_some_and(|count| count < 1_000)
+        .status("the smaller need", |status| {
+            let startup = status.startup.as_ref();
+            startup.and_then(|startup| startup.need_seconds) == Some(60)
         })
         .await
         .unwrap();
