@@ -7,7 +7,6 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::ListParams;
 use kube::core::{ObjectList, Request};
-use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use crate::log;
@@ -37,8 +36,6 @@ enum ListError {
     Decode(#[from] serde_json::Error),
     #[error("no answer within {} s", DEADLINE.as_secs())]
     Deadline,
-    #[error("the decoder was stopped: {0}")]
-    Stopped(#[from] JoinError),
 }
 
 impl PodCache {
@@ -74,8 +71,7 @@ impl PodCache {
                 .await
                 .map_err(|_| ListError::Deadline)??;
             cache.bytes += text.len();
-            let pods: ObjectList<Pod> =
-                spawn_blocking(move || serde_json::from_str(&text)).await??;
+            let pods: ObjectList<Pod> = serde_json::from_str(&text)?;
             cache.take(pods.items);
             match pods.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),

@@ -19,7 +19,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Parser;
 use kube::Client;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::cache::PodCache;
 
@@ -51,23 +53,27 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    // One thread for I/O and signals; decoding has its own, so that a SIGTERM is noticed at once.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let code = if arguments.measure {
-        runtime.block_on(measure())
+    if arguments.measure {
+        measure()
     } else {
-        runtime.block_on(serve(arguments.health_port))
-    };
-    // A page that is being decoded is not waited for: the process is about to end.
-    runtime.shutdown_background();
-    code
+        runtime()?.block_on(serve(arguments.health_port))
+    }
 }
 
-async fn measure() -> anyhow::Result<ExitCode> {
+/// A runtime of one thread. Two are in use: at a small CPU limit one that reads and decodes pages would not look at signals for many seconds.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+fn fill() -> anyhow::Result<PodCache> {
+    runtime()?.block_on(async { Ok(PodCache::fill(&client().await?).await) })
+}
+
+fn measure() -> anyhow::Result<ExitCode> {
     let begin = Instant::now();
-    let cache = PodCache::fill(&client().await?).await;
+    let cache = fill()?;
     println!(
         "{}",
         serde_json::json!({
@@ -85,11 +91,15 @@ async fn serve(port: u16) -> anyhow::Result<ExitCode> {
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
     let listener = TcpListener::bind(address)
         .with_context(|| format!("cannot bind the health port {address}"))?;
-    let client = client().await?;
     log::info("setup", "starting podInfo repo", &[]);
     let begin = Instant::now();
+    let (done, filled) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("podInfo".to_owned())
+        // Nobody listens any more after a SIGTERM; then the process is about to end, and this thread with it.
+        .spawn(move || drop(done.send(fill())))?;
     let cache = tokio::select! {
-        cache = PodCache::fill(&client) => cache,
+        cache = filled => cache.context("the thread that lists has ended")??,
         _ = terminate.recv() => {
             log::error("setup", "problem wait for podInfo repo sync", "timed out waiting for the condition");
             return Ok(ExitCode::FAILURE);
