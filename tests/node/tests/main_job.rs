@@ -7,9 +7,35 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::Probe;
+use podcache::NAME as CONTROLLER;
 use probepilot_api::ProbePolicyStatus;
 use probepilot_test_cluster::{Cluster, Progress};
-use probepilot_test_node::story::Story;
+use probepilot_test_node::story::{NAMESPACE, Story};
+use serde_json::Value;
+
+/// How the real controller ends when it is killed while it lists: message, error and exit code.
+const LAST_WORDS: [&str; 3] = [
+    "problem wait for podInfo repo sync",
+    "timed out waiting for the condition",
+    "1",
+];
+
+/// The same of the controller's last life.
+async fn last_words(story: &Story) -> [String; 3] {
+    let target = format!("deployment/{CONTROLLER}");
+    let log = story
+        .kubectl(&["logs", "--previous", "-n", NAMESPACE, &target])
+        .await
+        .unwrap();
+    let line: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    let path = "jsonpath={.items[0].status.containerStatuses[0].lastState.terminated.exitCode}";
+    let code = story
+        .kubectl(&["get", "pods", "-n", NAMESPACE, "-o", path])
+        .await
+        .unwrap();
+    let text = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
+    [text("msg"), text("error"), code]
+}
 
 fn reason(status: &ProbePolicyStatus, kind: &str) -> String {
     let found = status
@@ -62,6 +88,7 @@ async fn tell(story: &Story) {
         })
         .await
         .unwrap();
+    assert_eq!(last_words(story).await, LAST_WORDS);
     assert_eq!(reason(&seen, "InSync"), "ObserveOnly");
     let startup = seen.startup.unwrap();
     assert_eq!(
