@@ -56,7 +56,7 @@ pub fn unread<'a>(
         view.is_some_and(|view| {
             let life = view.last_life.as_ref();
             life.is_some_and(|life| {
-                life.reason != "OOMKilled" && is_new(judged, pod, life.finished_at)
+                life.reason != "OOMKilled" && !pod.deleting && is_new(judged, pod, life.finished_at)
             })
         })
     })
@@ -110,7 +110,8 @@ impl Kills {
         now: Timestamp,
     ) {
         let Some(life) = &view.last_life else { return };
-        if !is_new(remembered, pod, life.finished_at) {
+        // A container that ends because its pod is deleted did not restart: every rollout does that.
+        if pod.deleting || !is_new(remembered, pod, life.finished_at) {
             return;
         }
         match judge(pod, view, now) {

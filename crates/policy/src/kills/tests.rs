@@ -122,6 +122,16 @@ fn who_is_not_killed_now() {
 }
 
 #[test]
+fn a_deleted_pod_is_not_judged_and_its_events_are_not_read() {
+    let mut deleting = pod("p");
+    deleting.deleting = true;
+    let pods = [deleting];
+    assert_eq!(unread(CONTAINER, &pods, &[]).count(), 0);
+    let kills = of(&pods, &[]);
+    assert_eq!((kills.judged, kills.shown), (Vec::new(), None));
+}
+
+#[test]
 fn of_several_killed_pods_the_smallest_budget_speaks() {
     let mut generous = pod("a");
     generous.containers.get_mut(CONTAINER).unwrap().liveness = Some(timings(40, 10, 10, 2));
