@@ -5,9 +5,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use k8s_openapi::api::core::v1::Probe;
 use probepilot_test_cluster::{Cluster, ClusterName, ClusterOptions, Progress};
-use probepilot_test_node::story::{NAMESPACE, Story, metric, policy};
+use probepilot_test_node::controller::{Controller, Owner};
+use probepilot_test_node::policy::StoryPolicy;
+use probepilot_test_node::story::{Story, metric};
 
+/// The controller's namespace.
+const NAMESPACE: &str = "load-balancer";
+/// How long the controller is watched after it is Ready.
+const WATCHED: Duration = Duration::from_secs(30);
 const CLUSTER: &str = "demo";
 
 /// Show the main job on a real local cluster: a controller that its own liveness probe kills, and the policy that ends it
@@ -50,65 +57,71 @@ impl Demo {
     async fn tell(&self, name: &ClusterName, progress: &Progress) -> Result<()> {
         let cluster = Cluster::start(&ClusterOptions::new(name.clone()), progress).await?;
         let story = Story::begin(cluster, progress.clone()).await?;
-        with_beats(
-            progress,
-            "installing the operator",
-            story.install_operator(),
-        )
-        .await?;
-        let small = with_beats(
-            progress,
-            "measuring the operator in a small cluster",
-            memory(&story),
-        )
-        .await?;
+        let install = story.install_operator();
+        with_beats(progress, "installing the operator", install).await?;
+        let measure = memory(&story);
+        let small = with_beats(progress, "measuring the operator in an empty cluster", measure);
+        let small = small.await?;
 
-        let pods = usize::try_from(self.pods)?;
-        with_beats(progress, "filling the cluster", story.fill(pods)).await?;
-        with_beats(
-            progress,
-            "preparing the controller",
-            story.deploy_controller(),
-        )
-        .await?;
-        let before = probes(&story).await?;
-        progress.say("the controller lists every pod before it answers /healthz; its chart's liveness probe waits 30 s and allows 2 failures");
-        let kill = with_beats(progress, "waiting for the kubelet", story.killed()).await?;
-        progress.say(format!("event: {kill}"));
+        let controller = self.killed(&story, progress).await?;
+        let before = controller.probes().await?;
+        rescued(&story, &controller, progress).await?;
+        let after = controller.probes().await?;
 
-        progress.say("policy.yaml (its windows are 0, so that nobody has to wait for them here):");
-        for line in serde_json::to_string_pretty(&policy("Observe"))?.lines() {
-            progress.say(line);
+        progress.say("the probes, as timings and the startup budget that they guarantee:");
+        for line in [HEAD.to_owned(), row("before", &before), row("after", &after)] {
+            progress.say(line.trim_end());
         }
-        progress.say("$ kubectl apply -f policy.yaml        # mode: Observe");
-        story.apply_policy("Observe").await?;
-        let seen = story.status("the kill to be recognised", |status| {
-            status.verdict.is_some()
-        });
-        with_beats(progress, "waiting for the verdict", seen).await?;
-        show(&story, progress).await?;
-
-        progress.say("$ kubectl apply -f policy.yaml        # mode: Enforce");
-        story.apply_policy("Enforce").await?;
-        let restarts = with_beats(progress, "waiting for the new pod", story.ready()).await?;
-        progress.say(format!("the controller is Ready after {restarts} restarts"));
-        with_beats(
-            progress,
-            "watching whether it stays so",
-            story.stays_ready(Duration::from_secs(30)),
-        )
-        .await?;
-        show(&story, progress).await?;
-
-        progress.say(format!("probes before: {before}"));
-        progress.say(format!("probes after:  {}", probes(&story).await?));
         let large = memory(&story).await?;
         progress.say(format!(
-            "the operator's memory: {:.1} MiB with no pods, {:.1} MiB with {pods}; one count of all pods took {} bytes",
-            small.resident_mib, large.resident_mib, large.poll_bytes
+            "the operator's memory: {:.1} MiB before there were pods, {:.1} MiB with {}; one count of all pods took {} bytes",
+            small.resident_mib, large.resident_mib, self.pods, large.poll_bytes
         ));
         Ok(())
     }
+
+    /// The problem: a large cluster, and a controller that is killed while it starts.
+    async fn killed(&self, story: &Story, progress: &Progress) -> Result<Controller> {
+        let pods = usize::try_from(self.pods)?;
+        let fill = async {
+            story.settle(0).await?;
+            story.crowd(pods).await
+        };
+        with_beats(progress, "filling the cluster", fill).await?;
+        let prepare = async {
+            let podcache = story.load_controller().await?;
+            story.slow_enough(&podcache).await
+        };
+        let millicpu = with_beats(progress, "preparing the controller", prepare).await?;
+        progress.say("the controller lists every pod before it answers /healthz; its chart's liveness probe waits 30 s and allows 2 failures");
+        let controller = story.deploy(NAMESPACE, Owner::Kubectl, millicpu).await?;
+        let kill = with_beats(progress, "waiting for the kubelet", controller.killed()).await?;
+        progress.say(format!("event: {kill}"));
+        Ok(controller)
+    }
+}
+
+/// What probepilot does about it: first only said, then done.
+async fn rescued(story: &Story, controller: &Controller, progress: &Progress) -> Result<()> {
+    progress.say("$ cat policy.yaml        # its windows are 0, so that nobody has to wait for them here");
+    let policy = StoryPolicy::timings("Observe");
+    let yaml = serde_saphyr::to_string(&policy.object(NAMESPACE))?;
+    yaml.lines().for_each(|line| progress.say(line));
+    progress.say("$ kubectl apply -f policy.yaml        # mode: Observe");
+    controller.apply_policy(&policy).await?;
+    let seen = controller.status("the kill to be recognised", |status| status.verdict.is_some());
+    with_beats(progress, "waiting for the verdict", seen).await?;
+    show(story, progress).await?;
+
+    progress.say("$ kubectl apply -f policy.yaml        # mode: Enforce");
+    controller.apply_policy(&StoryPolicy::timings("Enforce")).await?;
+    let covered = controller.status("the write", |status| status.last_write.is_some());
+    with_beats(progress, "waiting for the write", covered).await?;
+    let restarts = with_beats(progress, "waiting for the new pod", controller.ready()).await?;
+    progress.say(format!("the controller is Ready after {restarts} restarts"));
+    let stays = controller.stays_ready(WATCHED);
+    with_beats(progress, "watching whether it stays so", stays).await?;
+    show(story, progress).await
 }
 
 /// What the operator holds and what a count costs.
@@ -129,14 +142,23 @@ async fn memory(story: &Story) -> Result<Memory> {
     })
 }
 
-async fn probes(story: &Story) -> Result<String> {
-    let (liveness, startup) = story.probes().await?;
-    let show = |probe: Option<_>| serde_json::to_string(&probe);
-    Ok(format!(
-        "livenessProbe {} startupProbe {}",
-        show(liveness)?,
-        show(startup)?
-    ))
+const HEAD: &str = "        probe     initialDelay  period  timeout  failureThreshold  budget";
+
+/// One line for each probe there is.
+fn row(when: &str, (liveness, startup): &(Option<Probe>, Option<Probe>)) -> String {
+    let probes = [("startup", startup), ("liveness", liveness)];
+    let lines = probes.iter().filter_map(|(name, probe)| {
+        let probe = probe.as_ref()?;
+        let delay = probe.initial_delay_seconds.unwrap_or(0);
+        let period = probe.period_seconds.unwrap_or(10);
+        let failures = probe.failure_threshold.unwrap_or(3);
+        Some(format!(
+            "{when:<8}{name:<10}{delay:<14}{period:<8}{:<9}{failures:<18}{} s",
+            probe.timeout_seconds.unwrap_or(1),
+            delay + (failures - 1) * period
+        ))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 async fn show(story: &Story, progress: &Progress) -> Result<()> {
