@@ -24,7 +24,7 @@ pub use policy::{Mode, ProbePolicy, ProbePolicySpec, TargetKind, TargetRef};
 pub use rules::{CountSelector, Linear, Point, ScalingRule, Step};
 pub use status::{
     BudgetSource, CountStatus, Intent, JudgedLife, LastWrite, Memory, Pending, ProbePair,
-    ProbePolicyStatus, StartupStatus,
+    ProbePolicyStatus, StartupStatus, WriteCause,
 };
 pub use timings::ProbeTimings;
 

@@ -239,10 +239,32 @@ pub struct Intent {
     /// UID of the target.
     #[schemars(length(max = 64))]
     pub target_uid: String,
+    /// The target's metadata.generation before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub generation: Option<i64>,
     /// The timings that it writes.
     pub probes: ProbePair,
+    /// Why it is written: Kill, Raise, Lower or Handler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<WriteCause>,
     /// What becomes of lastWrite once it is seen to be done.
     pub write: LastWrite,
+}
+
+/// Why probes are written.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub enum WriteCause {
+    /// More is needed, and a probe is killing the target.
+    Kill,
+    /// More is needed, and nothing was killed.
+    Raise,
+    /// Less is needed, for the whole window.
+    Lower,
+    /// The operator's startup probe no longer matches the owner's liveness probe.
+    Handler,
 }
 
 /// The last write to the target.
@@ -258,7 +280,7 @@ pub struct LastWrite {
     /// The budget before it. Unit: seconds.
     #[schemars(range(min = 0))]
     pub from_seconds: i64,
-    /// The budget it gave. Unit: seconds.
+    /// The budget it gave; 0 when no probe can end the start any more. Unit: seconds.
     #[schemars(range(min = 0))]
     pub to_seconds: i64,
     /// Why, in one sentence.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::runtime::reflector::Store;
-use probepilot_api::ProbePolicy;
+use probepilot_api::{ProbePolicy, TargetRef};
 use probepilot_policy::{PolicyKey, RolloutQueue};
 
 use crate::client::Clients;
@@ -114,11 +114,23 @@ impl Context {
         self.metrics.forget_policy(namespace, &policy.name);
         self.metrics.policies(self.policies.len());
         self.wake_next();
-        // A younger policy for the same container takes over.
+        self.wake_others(policy, |_| true);
+    }
+
+    /// Gives back a slot of the rollout queue that is not used, to whoever is next.
+    pub fn give_back(&self, policy: &PolicyRef) {
+        self.queue().settle(&key(policy), false);
+        self.wake_next();
+    }
+
+    /// Wakes the other policies of the namespace whose target is `concerned`: one that was a
+    /// duplicate may take over, another may have become one.
+    pub fn wake_others(&self, policy: &PolicyRef, concerned: impl Fn(&TargetRef) -> bool) {
         for other in self.store.state() {
-            let other = PolicyRef::from_obj(other.as_ref());
-            if other.namespace == policy.namespace {
-                self.wake.wake(other);
+            let name = PolicyRef::from_obj(other.as_ref());
+            let another = name.namespace == policy.namespace && name.name != policy.name;
+            if another && concerned(&other.spec.target_ref) {
+                self.wake.wake(name);
             }
         }
     }

@@ -10,7 +10,7 @@ use probepilot_api::IGNORE_ANNOTATION;
 use tokio::time::Instant;
 
 /// How long an answer is taken for current. It is asked for only before a write.
-const FRESH: Duration = Duration::from_secs(30);
+pub const FRESH: Duration = Duration::from_secs(30);
 
 /// Answers about namespaces.
 pub struct Namespaces {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 use probepilot_api::{ProbePolicy, ProbePolicyStatus};
-use probepilot_policy::{Brake, Observation, PodView, Policy, Slot, Target, choose, unread};
+use probepilot_policy::{
+    Brake, Observation, PodView, Policy, Refusal, Slot, Target, Workload, choose, pinned, unread,
+};
 
 use crate::context::Context;
-use crate::policies::Sources;
+use crate::policies::{Entry, Sources};
 
 /// Pods whose events are read in one reconcile; the rest follow in the next.
 const MOST_EVENT_READS: usize = 5;
@@ -19,15 +21,21 @@ pub async fn observe(
     context: &Context,
     object: &ProbePolicy,
     policy: &Policy,
-    status: &ProbePolicyStatus,
+    entry: &Entry,
     sources: &Sources,
 ) -> Observation {
+    let status = &entry.status;
+    let generation = object.metadata.generation.unwrap_or_default();
     let snapshot = sources.target();
-    let container = match &snapshot.target {
-        Target::Found(workload) => choose(policy, status.container.as_deref(), workload).ok(),
-        Target::Unread | Target::Missing => None,
-    };
-    let container = container.map(|container| container.name.clone());
+    let (mut container, mut duplicate_of, mut refusal): (_, _, Option<Refusal>) =
+        (None, None, None);
+    if let Target::Found(workload) = &snapshot.target {
+        container = container_of(policy, status, workload);
+        if let Some(name) = &container {
+            duplicate_of = older_policy(&context.store, object, workload, name);
+        }
+        refusal = entry.refusal(generation, workload);
+    }
     let target = if snapshot.complete {
         snapshot.target
     } else {
@@ -44,10 +52,11 @@ pub async fn observe(
         sources.counts().latest()
     };
     Observation {
-        generation: object.metadata.generation.unwrap_or_default(),
-        duplicate_of: container.and_then(|name| older_policy(&context.store, object, &name)),
+        generation,
+        duplicate_of,
         brake: context.options.read_only.then_some(Brake::ReadOnly),
         slot: Slot::None,
+        refusal,
         counts,
         target,
         pods,
@@ -81,29 +90,40 @@ async fn read_kills(
     !waiting.is_empty()
 }
 
-/// An older policy for the same container, as namespace/name.
+/// The container that a policy scales, where it is clear.
+fn container_of(
+    policy: &Policy,
+    status: &ProbePolicyStatus,
+    workload: &Workload,
+) -> Option<String> {
+    let chosen = choose(policy, pinned(policy, status), workload).ok();
+    chosen.map(|container| container.name.clone())
+}
+
+/// An older policy that scales the same container, as namespace/name. One that names none, or none
+/// that is there, stands in nobody's way.
 fn older_policy(
     store: &Store<ProbePolicy>,
     object: &ProbePolicy,
+    workload: &Workload,
     container: &str,
 ) -> Option<String> {
     let age = |policy: &ProbePolicy| (policy.creation_timestamp(), policy.name_any());
-    let names_it = |other: &Arc<ProbePolicy>| {
-        let chosen = other.spec.container_name.as_deref();
-        let pinned = other
-            .status
-            .as_ref()
-            .and_then(|status| status.container.as_deref());
-        other.namespace() == object.namespace()
+    let scales_it = |other: &Arc<ProbePolicy>| {
+        let same_target = other.namespace() == object.namespace()
             && other.uid() != object.uid()
-            && other.spec.target_ref == object.spec.target_ref
-            && chosen.or(pinned).is_none_or(|name| name == container)
-            && age(other) < age(object)
+            && other.spec.target_ref == object.spec.target_ref;
+        same_target && age(other) < age(object) && {
+            let status = other.status.clone().unwrap_or_default();
+            let chosen = Policy::try_from(&other.spec).ok();
+            let chosen = chosen.and_then(|policy| container_of(&policy, &status, workload));
+            chosen.as_deref() == Some(container)
+        }
     };
     let oldest = store
         .state()
         .into_iter()
-        .filter(names_it)
+        .filter(scales_it)
         .min_by_key(|other| age(other))?;
     Some(format!(
         "{}/{}",

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
-use probepilot_api::{ProbePolicy, ProbePolicyStatus};
-use probepilot_policy::Policy;
+use probepilot_api::{ProbePolicy, ProbePolicyStatus, TargetRef};
+use probepilot_policy::{ConditionState, ContainerProbes, Policy, Refusal, Workload};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::counts::{CountSet, Counts};
@@ -85,7 +86,38 @@ pub struct Entry {
     pub written: ProbePolicyStatus,
     /// Failed reconciles in a row.
     pub failures: u32,
+    /// The policy's generation that failed, and until when it is not tried again.
+    pub resting: Option<(Option<i64>, Instant)>,
+    /// Target's UID and generation as the last write left it: what is older was seen before it.
+    pub left_at: Option<(String, i64)>,
+    /// What the policy scales, as far as others were told.
+    pub claim: Option<Claim>,
+    /// A write that was refused.
+    pub refused: Option<Refused>,
     sources: Option<Arc<Sources>>,
+}
+
+/// What a policy scales; a younger policy must not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The workload.
+    pub target: TargetRef,
+    /// The container, once it is known.
+    pub container: Option<String>,
+}
+
+/// A write that the API server refused.
+pub struct Refused {
+    /// The policy's generation.
+    pub generation: i64,
+    /// The target's UID and generation.
+    pub target: (String, i64),
+    /// The probes.
+    pub probes: ContainerProbes,
+    /// The InSync condition that says so.
+    pub condition: ConditionState,
+    /// When to ask again.
+    pub until: Instant,
 }
 
 impl Entry {
@@ -96,8 +128,37 @@ impl Entry {
             written: status.clone(),
             status,
             failures: 0,
+            resting: None,
+            left_at: None,
+            claim: None,
+            refused: None,
             sources: None,
         }
+    }
+
+    /// Whether the target is seen as it was before the last write, which its watch has not told yet.
+    #[must_use]
+    pub fn precedes_our_write(&self, workload: &Workload) -> bool {
+        let written = self.left_at.as_ref();
+        written.is_some_and(|(uid, generation)| {
+            *uid == workload.uid && workload.generation < *generation
+        })
+    }
+
+    /// The refusal that still stands for this generation of policy and target.
+    #[must_use]
+    pub fn refusal(&self, generation: i64, workload: &Workload) -> Option<Refusal> {
+        let refused = self.refused.as_ref()?;
+        let same = refused.generation == generation
+            && refused.target.0 == workload.uid
+            && refused.target.1 == workload.generation;
+        let left = refused.until.checked_duration_since(Instant::now());
+        let retry_in = left.and_then(|left| left.try_into().ok())?;
+        same.then(|| Refusal {
+            probes: refused.probes.clone(),
+            condition: refused.condition.clone(),
+            retry_in,
+        })
     }
 
     /// Follows what the policy names and counts, and wakes its reconcile when any of it changes.
@@ -107,11 +168,13 @@ impl Entry {
         key: &PolicyRef,
         policy: &Policy,
     ) -> Arc<Sources> {
-        let kept = self
-            .sources
-            .take()
-            .filter(|sources| sources.follows(policy));
-        let sources = kept.unwrap_or_else(|| Arc::new(Sources::start(from, key, policy)));
+        if let Some(sources) = &self.sources
+            && sources.follows(policy)
+        {
+            return Arc::clone(sources);
+        }
+        // The old ones end after this: watches and counts that both have go on without a gap.
+        let sources = Arc::new(Sources::start(from, key, policy));
         self.sources = Some(Arc::clone(&sources));
         sources
     }

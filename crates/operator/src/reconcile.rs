@@ -10,21 +10,25 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use probepilot_api::{ProbePolicy, ProbePolicyStatus, Reason};
 use probepilot_policy::{
-    Action, Brake, Cause, ConditionState, Decision, Event, Observation, Policy, Target, Workload,
-    Write, decide, intent, last_write, remember_write, settle_intent, status, worth_writing,
+    Action, Brake, ConditionState, Decision, Event, Observation, Policy, Target, decide, status,
+    worth_writing,
 };
 use tokio::time::Instant;
 
-use crate::act::{Written, write_probes, write_status};
+use crate::act::write_status;
 use crate::context::{Context, key};
 use crate::events::{Notice, NoticeType};
+use crate::namespaces;
 use crate::observe::observe;
-use crate::policies::{Entry, PolicyRef};
+use crate::policies::{Claim, Entry, PolicyRef, Sources};
+
+mod write;
 
 /// Everything is looked at again after so long, whatever was heard meanwhile.
 const RESYNC: Duration = Duration::from_mins(5);
 /// After a write, or one that came too late, the watches bring news within a moment.
 const SOON: Duration = Duration::from_secs(1);
+const SOON_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// A refused write is tried again after so long; somebody has to change something first.
 const REFUSED_RETRY: Duration = Duration::from_mins(1);
 /// Waits after failed reconciles double up to this. The whole process is slowed down together when
@@ -55,13 +59,13 @@ pub enum Error {
     },
 }
 
-/// A reconcile that failed, and how many in a row that makes.
+/// A reconcile that failed, and how long to wait before the next.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Failed {
     #[source]
     error: Error,
-    in_a_row: u32,
+    wait: Duration,
 }
 
 /// How a reconcile ended, for metrics.
@@ -109,6 +113,13 @@ pub async fn reconcile(object: Arc<ProbePolicy>, context: Arc<Context>) -> Resul
     let entry = context.policies.entry(&object).await;
     let mut entry = entry.lock().await;
     context.metrics.policies(context.policies.len());
+    // A failure may have written status, which wakes this reconcile: that must not cut its wait short.
+    if let Some((generation, until)) = entry.resting
+        && generation == object.metadata.generation
+        && let Some(rest) = until.checked_duration_since(started)
+    {
+        return Ok(Next::requeue(rest));
+    }
     let turn = Turn {
         context: &context,
         object: &object,
@@ -122,14 +133,15 @@ pub async fn reconcile(object: Arc<ProbePolicy>, context: Arc<Context>) -> Resul
     match result {
         Ok((outcome, look_again)) => {
             entry.failures = 0;
+            entry.resting = None;
             Ok(outcome.next(look_again))
         }
         Err(error) => {
             entry.failures = entry.failures.saturating_add(1);
-            Err(Failed {
-                error,
-                in_a_row: entry.failures,
-            })
+            let wait = SOON.saturating_mul(1 << entry.failures.min(6));
+            let wait = wait.min(LONGEST_BACKOFF);
+            entry.resting = Some((object.metadata.generation, Instant::now() + wait));
+            Err(Failed { error, wait })
         }
     }
 }
@@ -143,13 +155,8 @@ pub fn after_failure(object: &ProbePolicy, failed: &Failed, context: &Context) -
         object.name_any()
     );
     tracing::warn!(policy, "reconcile failed and is tried again: {failed}");
-    context
-        .queue()
-        .settle(&key(&ObjectRef::from_obj(object)), false);
-    Next::requeue(
-        SOON.saturating_mul(1 << failed.in_a_row.min(6))
-            .min(LONGEST_BACKOFF),
-    )
+    context.give_back(&ObjectRef::from_obj(object));
+    Next::requeue(failed.wait)
 }
 
 /// One policy's turn.
@@ -168,17 +175,18 @@ impl Turn<'_> {
             Err(error) => return self.refuse(entry, &error.to_string()).await,
         };
         let sources = entry.follow(&self.context.followed(), &self.key, &policy);
-        let mut observation =
-            observe(self.context, self.object, &policy, &entry.status, &sources).await;
-        if observation.target == Target::Unread && entry.status.startup.is_some() {
-            // A target that is being read again is no news: what was reported stands until it is.
+        let mut observation = observe(self.context, self.object, &policy, entry, &sources).await;
+        if self.is_no_news(entry, &policy, &observation.target, &sources) {
             return Ok((Outcome::Kept, None));
         }
-        let now = Timestamp::now();
-        let mut prior = entry.status.clone();
         if let Target::Found(workload) = &observation.target {
-            prior = settle_intent(&prior, workload);
+            if entry.precedes_our_write(workload) {
+                return Ok((Outcome::Kept, Some(SOON_AGAIN)));
+            }
+            self.settle(entry, workload);
         }
+        let now = Timestamp::now();
+        let prior = entry.status.clone();
         let decision = self.decide(&policy, &mut observation, &prior, now).await?;
         let next = status(&policy, &decision, &prior, observation.generation, now);
         let look_again = decision.look_again;
@@ -191,7 +199,39 @@ impl Turn<'_> {
             Outcome::Kept
         };
         self.report(entry, &decision.events, now).await?;
+        let container = entry.status.container.clone();
+        let target = policy.target;
+        self.claim(entry, Some(Claim { target, container }));
         Ok((outcome, look_again))
+    }
+
+    /// A target or a count that is being read is no news: what was reported of the same stands until
+    /// it is known, so that neither a restart nor a new watch writes any status.
+    fn is_no_news(
+        &self,
+        entry: &Entry,
+        policy: &Policy,
+        target: &Target,
+        sources: &Sources,
+    ) -> bool {
+        let status = &entry.status;
+        let reported = status.startup.is_some() && status.target == Some(policy.target.display());
+        let counting = status.observed_generation == self.object.metadata.generation
+            && !sources.counts().read();
+        reported && (*target == Target::Unread || counting)
+    }
+
+    /// Tells others when what this policy scales is not what they know.
+    fn claim(&self, entry: &mut Entry, claim: Option<Claim>) {
+        if entry.claim == claim {
+            return;
+        }
+        let before = std::mem::replace(&mut entry.claim, claim);
+        let claims = [&before, &entry.claim];
+        self.context.wake_others(&self.key, |target| {
+            let mut claims = claims.into_iter().flatten();
+            claims.any(|claim| claim.target == *target)
+        });
     }
 
     /// Decides, and asks the rollout queue where the decision wants a slot. The namespace's ignore
@@ -220,6 +260,11 @@ impl Turn<'_> {
             decision = decide(policy, observation, prior, now);
         }
         if decision.action == Action::None {
+            if observation.brake == Some(Brake::NamespaceIgnored) {
+                // Nobody tells when the annotation goes.
+                let again = SignedDuration::try_from(namespaces::FRESH).ok();
+                decision.look_again = decision.look_again.or(again).min(again);
+            }
             let rolling = matches!(&observation.target, Target::Found(workload) if workload.rollout.in_progress);
             self.context.queue().settle(&key, rolling);
             self.context.wake_next();
@@ -232,109 +277,6 @@ impl Turn<'_> {
         let ignored = self.context.namespaces.ignored(&namespace).await;
         let ignored = ignored.map_err(|source| Error::Namespace { namespace, source })?;
         Ok(ignored.then_some(Brake::NamespaceIgnored))
-    }
-
-    /// Writes the probes, with the intent in status before.
-    async fn act(
-        &self,
-        entry: &mut Entry,
-        mut next: ProbePolicyStatus,
-        workload: &Workload,
-        write: &Write,
-        now: Timestamp,
-    ) -> Result<Outcome, Error> {
-        next.memory.get_or_insert_default().intent = Some(intent(write, &workload.uid, now));
-        let before = self.persist(entry, next.clone()).await?;
-        if before.metadata.generation != self.object.metadata.generation {
-            // The policy changed meanwhile: its new generation decides, not this one.
-            return Ok(Outcome::Outdated);
-        }
-        let client = &self.context.clients.api;
-        let written = write_probes(client, workload, write).await;
-        let written = written.map_err(|source| Error::Probes {
-            target: workload.display(),
-            source,
-        })?;
-        let mut memory = next.memory.take().unwrap_or_default();
-        memory.intent = None;
-        next.memory = Some(memory);
-        let outcome = match written {
-            Written::Accepted(generation) => {
-                next.memory = next.memory.map(|memory| remember_write(memory, write, now));
-                next.last_write = Some(last_write(write, generation, now));
-                self.announce(workload, write);
-                Outcome::Wrote
-            }
-            Written::Unneeded => Outcome::Kept,
-            Written::Outdated => {
-                self.context.queue().settle(&key(&self.key), false);
-                Outcome::Outdated
-            }
-            Written::Refused(sentence) => {
-                self.context.queue().settle(&key(&self.key), false);
-                self.note_refusal(&mut next, workload, &sentence, now);
-                Outcome::Refused
-            }
-        };
-        entry.status = next;
-        Ok(outcome)
-    }
-
-    fn announce(&self, workload: &Workload, write: &Write) {
-        if write.takes_slot {
-            let deadline = workload.rollout.progress_deadline_seconds;
-            self.context
-                .queue()
-                .begin(key(&self.key), deadline, Timestamp::now());
-        }
-        let (reason, metric) = match write.cause {
-            Cause::Kill => ("ProbesRaised", "kill"),
-            Cause::Raise => ("ProbesRaised", "raise"),
-            Cause::Lower => ("ProbesLowered", "lower"),
-            Cause::Handler => ("ProbeFollowed", "handler"),
-        };
-        self.context.metrics.wrote(metric);
-        tracing::info!(reason, container = write.probes.name, "{}", write.sentence);
-        let event = Event {
-            warning: false,
-            reason: reason.to_owned(),
-            message: write.sentence.clone(),
-        };
-        let target = workload_ref(workload);
-        self.publish(self.object.object_ref(&()), Some(target.clone()), &event);
-        self.publish(target, Some(self.object.object_ref(&())), &event);
-    }
-
-    fn note_refusal(
-        &self,
-        next: &mut ProbePolicyStatus,
-        workload: &Workload,
-        sentence: &str,
-        now: Timestamp,
-    ) {
-        let message = format!(
-            "the API server refused to write the probes of {}: {sentence}",
-            workload.display()
-        );
-        tracing::warn!("{message}");
-        let state = ConditionState::new(Reason::WriteRefused, message.clone());
-        let known = !state.is_news(&self.object.status.clone().unwrap_or_default().conditions);
-        let rendered = state.render(
-            &next.conditions,
-            self.object.metadata.generation.unwrap_or_default(),
-            now,
-        );
-        next.conditions
-            .retain(|condition| condition.type_ != rendered.type_);
-        next.conditions.push(rendered);
-        if !known {
-            let event = Event {
-                warning: true,
-                reason: Reason::WriteRefused.to_string(),
-                message,
-            };
-            self.publish(self.object.object_ref(&()), None, &event);
-        }
     }
 
     fn publish(&self, regarding: ObjectReference, related: Option<ObjectReference>, event: &Event) {
@@ -356,8 +298,8 @@ impl Turn<'_> {
     async fn refuse(&self, entry: &mut Entry, problem: &str) -> Result<Ended, Error> {
         let now = Timestamp::now();
         let state = ConditionState::new(Reason::InvalidSpec, problem);
-        self.context.queue().settle(&key(&self.key), false);
-        self.context.wake_next();
+        self.context.give_back(&self.key);
+        self.claim(entry, None);
         let generation = self.object.metadata.generation.unwrap_or_default();
         let news = state.is_news(&entry.status.conditions);
         entry.status = ProbePolicyStatus {
@@ -424,16 +366,5 @@ impl Turn<'_> {
         entry.written = status.clone();
         entry.status = status;
         Ok(after)
-    }
-}
-
-fn workload_ref(workload: &Workload) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("apps/v1".to_owned()),
-        kind: Some(format!("{:?}", workload.kind)),
-        namespace: Some(workload.namespace.clone()),
-        name: Some(workload.name.clone()),
-        uid: Some(workload.uid.clone()),
-        ..Default::default()
     }
 }

@@ -8,7 +8,7 @@ use crate::choose::choose;
 use crate::condition::ConditionState;
 use crate::decision::{Action, Cause, Decision, Priority, Probes, Startup, Write};
 use crate::events;
-use crate::gate::{Change, Gate, gate};
+use crate::gate::{Change, Closed, Gate, gate};
 use crate::kills::Kills;
 use crate::need::{Asked, need};
 use crate::observation::{Observation, Slot, Target};
@@ -48,20 +48,18 @@ fn look(
     let workload = match &observation.target {
         Target::Found(workload) => workload,
         Target::Unread => {
-            let mut decision = blank(prior, observation, conditions::unread(policy));
+            let mut decision = blank(policy, prior, observation, conditions::unread(policy));
             // A restarted operator has not looked yet: its windows go on where they were.
             decision.memory = memory(prior);
             return decision;
         }
-        Target::Missing => return blank(prior, observation, conditions::missing(policy)),
+        Target::Missing => return blank(policy, prior, observation, conditions::missing(policy)),
     };
-    // A container is pinned for the target that status names, not for another one.
-    let same_target = prior.target.as_ref() == Some(&policy.target.display());
-    let pinned = prior.container.as_deref().filter(|_| same_target);
-    let current = match choose(policy, pinned, workload) {
+    let current = match choose(policy, pinned(policy, prior), workload) {
         Ok(container) => container,
         Err(problem) => {
             return blank(
+                policy,
                 prior,
                 observation,
                 conditions::no_container(policy, workload, problem),
@@ -86,14 +84,22 @@ fn look(
     case.decide()
 }
 
+/// The container that `status` pins; it is pinned for the target that status names, not for another.
+#[must_use]
+pub fn pinned<'a>(policy: &Policy, status: &'a ProbePolicyStatus) -> Option<&'a str> {
+    let same_target = status.target.as_ref() == Some(&policy.target.display());
+    status.container.as_deref().filter(|_| same_target)
+}
+
 /// A decision that leaves everything as it is.
 fn blank(
+    policy: &Policy,
     prior: &ProbePolicyStatus,
     observation: &Observation,
     conditions: Vec<ConditionState>,
 ) -> Decision {
     Decision {
-        container: prior.container.clone(),
+        container: pinned(policy, prior).map(str::to_owned),
         startup: Startup::default(),
         probes: None,
         action: Action::None,
@@ -130,7 +136,7 @@ impl Case<'_> {
         let owners = self.workload.managers.of(&self.current.name);
         let baseline = Baseline::of(self.current, &self.workload.records, owners);
         let held = Held::by(owners);
-        let mut decision = blank(self.prior, self.observation, Vec::new());
+        let mut decision = blank(self.policy, self.prior, self.observation, Vec::new());
         decision.container = Some(self.current.name.clone());
         decision.verdict = self.kills.shown;
         decision.memory.judged.clone_from(&self.kills.judged);
@@ -197,13 +203,19 @@ impl Case<'_> {
         asked: &Asked,
         decision: &mut Decision,
     ) {
-        let write = self.write(planned.wanted, planned.cause, baseline, asked);
+        let Planned {
+            wanted,
+            cause,
+            window_left,
+            rides,
+        } = planned;
+        let write = self.write(wanted, cause, rides, baseline, asked);
         let summary = messages::would(&write);
         let last_write = self.prior.last_write.as_ref().map(|write| write.at.0);
         let change = Change {
             summary: &summary,
             urgent: !write.takes_slot,
-            window_left: planned.window_left,
+            window_left,
             interval: (self.policy.raise.min_interval_seconds, last_write),
         };
         let gate = gate(
@@ -213,6 +225,7 @@ impl Case<'_> {
             change,
             self.now,
         );
+        let gate = self.refused(&write).filter(|_| gate.lets()).unwrap_or(gate);
         match gate {
             Gate::Open => {
                 decision
@@ -221,7 +234,7 @@ impl Case<'_> {
                 decision.action = Action::Write(Box::new(write));
             }
             // A target whose budget covers the need is in sync, whatever a lower waits for.
-            Gate::Queue | Gate::Closed(_) if planned.cause == Cause::Lower => {
+            Gate::Queue | Gate::Closed(_) if cause == Cause::Lower => {
                 decision
                     .conditions
                     .push(conditions::covered(self.current, baseline, asked.ask()));
@@ -259,10 +272,21 @@ impl Case<'_> {
         }
     }
 
+    /// The same write was refused lately.
+    fn refused(&self, write: &Write) -> Option<Gate> {
+        let refusal = self.observation.refusal.as_ref();
+        let refusal = refusal.filter(|refusal| refusal.probes == write.probes)?;
+        Some(Gate::Closed(Closed {
+            condition: refusal.condition.clone(),
+            opens_after: Some(refusal.retry_in),
+        }))
+    }
+
     fn write(
         &self,
         wanted: ContainerProbes,
         cause: Cause,
+        rides: bool,
         baseline: &Baseline,
         asked: &Asked,
     ) -> Write {
@@ -273,9 +297,9 @@ impl Case<'_> {
                 baseline: baseline.probes.timings(),
                 written: wanted.timings(),
             },
-            sentence: messages::why(cause, from_seconds, to_seconds, asked, &self.kills),
+            sentence: messages::why(cause, rides, from_seconds, to_seconds, asked, &self.kills),
             progress_deadline_seconds: self.workload.rollout.progress_deadline_seconds,
-            takes_slot: matches!(cause, Cause::Raise | Cause::Lower),
+            takes_slot: matches!(cause, Cause::Raise | Cause::Lower) && !rides,
             probes: wanted,
             from_seconds,
             to_seconds,

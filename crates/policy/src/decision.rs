@@ -1,6 +1,7 @@
 //! What is to be done about one policy, as plain data.
 
 use jiff::SignedDuration;
+pub use probepilot_api::WriteCause as Cause;
 use probepilot_api::{BudgetSource, Memory, ProbePair};
 
 use crate::baseline::BaselineRecord;
@@ -101,19 +102,6 @@ pub struct Write {
     pub progress_deadline_seconds: Option<u32>,
     /// Whether it takes a rollout slot.
     pub takes_slot: bool,
-}
-
-/// Why probes are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cause {
-    /// More is needed, and a probe is killing the target.
-    Kill,
-    /// More is needed, and nothing was killed.
-    Raise,
-    /// Less is needed, for the whole window.
-    Lower,
-    /// Our startup probe no longer matches the owner's liveness probe.
-    Handler,
 }
 
 /// Something to tell people, as an Event on the policy and, for writes, on the target.

@@ -14,9 +14,12 @@ pub(crate) fn of(decision: &Decision, prior: &ProbePolicyStatus) -> Vec<Event> {
         .iter()
         .filter(|state| state.is_news(&prior.conditions));
     let mut events: Vec<_> = changed.filter_map(|state| about(state, prior)).collect();
-    // A write that is tried again was announced already.
+    // A write that is tried again, after no answer or a refusal, was announced already.
+    let announced = [Reason::Writing, Reason::WriteRefused];
     let writing = |state: &ConditionState| {
-        state.reason == Reason::Writing && state.is_news(&prior.conditions)
+        let known =
+            announced.map(|reason| ConditionState::new(reason, "").is_news(&prior.conditions));
+        state.reason == Reason::Writing && known == [true; 2]
     };
     if let Action::Write(write) = &decision.action
         && decision.conditions.iter().any(writing)

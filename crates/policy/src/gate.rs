@@ -20,6 +20,14 @@ pub enum Gate {
     Closed(Closed),
 }
 
+impl Gate {
+    /// Whether nothing but a slot is waited for.
+    #[must_use]
+    pub fn lets(&self) -> bool {
+        !matches!(self, Self::Closed(_))
+    }
+}
+
 /// Why a change may not be written now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Closed {

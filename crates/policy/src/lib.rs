@@ -31,20 +31,22 @@ mod workload;
 pub use baseline::{Baseline, BaselineRecord};
 pub use choose::choose;
 pub use condition::ConditionState;
-pub use decide::decide;
+pub use decide::{decide, pinned};
 pub use decision::{Action, Cause, Decision, Event, Priority, Probes, Startup, Write};
 pub use kills::{KilledNow, Kills, unread};
 pub use managed::{FieldOwner, ManagedProbes, Operation, ProbeField, Temper};
 pub use need::{Ask, Asked, need};
 pub use observation::{
-    Brake, Count, CountFailure, CountFailureKind, Observation, Sample, Slot, Target,
+    Brake, Count, CountFailure, CountFailureKind, Observation, Refusal, Sample, Slot, Target,
 };
 pub use patch::patch;
 pub use pod::{ContainerView, FailedProbe, KillingEvent, Life, Owner, PodView};
 pub use policy::{Bounds, CurvePoint, Form, Lower, Policy, PolicyError, Raise, Rule, Rung};
 pub use probes::{Held, HeldField, Wish, budget, probes};
 pub use queue::{PolicyKey, RolloutQueue};
-pub use report::{intent, last_write, remember_write, settle_intent, status, worth_writing};
+pub use report::{
+    Settled, intent, last_write, remember_write, settle_intent, status, worth_writing,
+};
 pub use timing::TimingField;
 pub use verdict::{Confidence, Finding, Judgement, Verdict, judge};
 pub use workload::{ContainerProbes, Probe, Rollout, Strategy, Workload, WorkloadError};

@@ -1,10 +1,11 @@
 //! Everything a decision looks at, as plain data.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use probepilot_api::CountSelector;
 
+use crate::condition::ConditionState;
 use crate::pod::PodView;
-use crate::workload::Workload;
+use crate::workload::{ContainerProbes, Workload};
 
 /// What the operator saw before it decides about one policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,20 @@ pub struct Observation {
     pub brake: Option<Brake>,
     /// Whether this policy may start a rollout now.
     pub slot: Slot,
+    /// A write that the API server refused lately, for this generation of policy and target.
+    pub refusal: Option<Refusal>,
+}
+
+/// A write that the API server refused. The same is not asked again for a while: somebody has to
+/// change something first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// The probes that were refused.
+    pub probes: ContainerProbes,
+    /// The InSync condition that says so.
+    pub condition: ConditionState,
+    /// When to ask again.
+    pub retry_in: SignedDuration,
 }
 
 /// The workload that a policy names.

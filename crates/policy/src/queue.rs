@@ -1,6 +1,9 @@
 //! The queue of proactive rollouts: few at a time, one a namespace, the neediest first.
 //!
-//! A state machine without a clock; the operator holds it and tells it the time.
+//! A state machine without a clock; the operator holds it in memory and tells it the time. A new
+//! leader begins with an empty queue: who waits asks again at once, but a rollout that the one before
+//! it began holds no slot any more, so for its rest one rollout more may be under way than is allowed.
+//! The target of such a rollout is seen to be rolling out and is not written meanwhile.
 
 use std::collections::BTreeMap;
 

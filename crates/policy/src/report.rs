@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use probepilot_api::{ConditionType, Intent, LastWrite, Memory, ProbePolicyStatus, StartupStatus};
 
-use crate::decision::{Decision, Startup, Write};
+use crate::decision::{Cause, Decision, Startup, Write};
 use crate::pace::{self, HEARTBEAT};
 use crate::policy::Policy;
-use crate::workload::Workload;
+use crate::workload::{ContainerProbes, Workload};
 
 /// A count alone is written at most so often. Source: design, section 5.
 const COUNT_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
@@ -64,13 +64,15 @@ impl From<Startup> for StartupStatus {
     }
 }
 
-/// The intent of a write, for status before it is done.
+/// The intent of a write to `workload` as it is, for status before it is done.
 #[must_use]
-pub fn intent(write: &Write, target_uid: &str, at: Timestamp) -> Intent {
+pub fn intent(write: &Write, workload: &Workload, at: Timestamp) -> Intent {
     Intent {
         at: Time(at),
-        target_uid: target_uid.to_owned(),
+        target_uid: workload.uid.clone(),
+        generation: Some(workload.generation),
         probes: write.record.written,
+        cause: Some(write.cause),
         write: last_write(write, None, at),
     }
 }
@@ -82,55 +84,74 @@ pub fn last_write(write: &Write, generation: Option<i64>, at: Timestamp) -> Last
         at: Time(at),
         generation,
         from_seconds: write.from_seconds.into(),
-        to_seconds: write.to_seconds.into(),
+        // Without a probe there is no budget, however large the number that stands for that.
+        to_seconds: if write.to_seconds == u32::MAX {
+            0
+        } else {
+            write.to_seconds.into()
+        },
         reason: write.sentence.clone(),
     }
 }
 
-/// The status after looking whether an intended write was done, for an operator that was stopped
-/// between the two. Whatever comes of it, the intent is settled.
+/// What a look at the target says about an intended write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settled {
+    /// The status without the intent.
+    pub status: ProbePolicyStatus,
+    /// The intent, where its write was done. Nobody was told of it, as far as is known.
+    pub done: Option<Intent>,
+}
+
+/// Looks whether an intended write was done, for an operator that was stopped between the two or
+/// had no answer. Whatever comes of it, the intent is settled.
 #[must_use]
-pub fn settle_intent(status: &ProbePolicyStatus, workload: &Workload) -> ProbePolicyStatus {
+pub fn settle_intent(status: &ProbePolicyStatus, workload: &Workload) -> Settled {
     let mut status = status.clone();
-    let Some(intent) = status
-        .memory
-        .as_mut()
-        .and_then(|memory| memory.intent.take())
-    else {
-        return status;
-    };
-    let container = status
-        .container
-        .as_deref()
-        .and_then(|name| workload.container(name));
-    let done = intent.target_uid == workload.uid
-        && container.is_some_and(|container| container.timings() == intent.probes);
-    if done {
-        let lowered = intent.write.to_seconds < intent.write.from_seconds;
+    let memory = status.memory.as_mut();
+    let intent = memory.and_then(|memory| memory.intent.take());
+    let container = status.container.as_deref();
+    let container = container.and_then(|name| workload.container(name));
+    let done = intent
+        .filter(|intent| container.is_some_and(|container| is_done(intent, workload, container)));
+    if let Some(intent) = &done {
         let memory = status.memory.take().unwrap_or_default();
-        status.memory = Some(forget_windows(memory, lowered.then_some(intent.at.0)));
+        status.memory = Some(remember(memory, intent.cause, intent.at.0));
         status.last_write = Some(LastWrite {
             generation: Some(workload.generation),
-            ..intent.write
+            ..intent.write.clone()
         });
     }
-    status
+    Settled { status, done }
+}
+
+fn is_done(intent: &Intent, workload: &Workload, container: &ContainerProbes) -> bool {
+    if intent.target_uid != workload.uid || container.timings() != intent.probes {
+        return false;
+    }
+    // Timings say nothing of a write that changed the handler alone; it moved the generation, and
+    // both handlers are the same after it.
+    intent.cause != Some(Cause::Handler)
+        || (intent.generation < Some(workload.generation) && container.handlers_agree())
 }
 
 /// Memory after a write that was accepted.
 #[must_use]
 pub fn remember_write(memory: Memory, write: &Write, at: Timestamp) -> Memory {
-    forget_windows(
-        memory,
-        (write.to_seconds < write.from_seconds).then_some(at),
-    )
+    remember(memory, Some(write.cause), at)
 }
 
-fn forget_windows(mut memory: Memory, lowered_at: Option<Timestamp>) -> Memory {
+/// A budget that changed begins every window again. A handler that followed changed no budget.
+fn remember(mut memory: Memory, cause: Option<Cause>, at: Timestamp) -> Memory {
+    memory.intent = None;
+    if cause == Some(Cause::Handler) {
+        return memory;
+    }
     memory.pending_raise = None;
     memory.pending_lower = None;
-    memory.intent = None;
-    memory.lowered_at = lowered_at.map(Time).or(memory.lowered_at);
+    if cause == Some(Cause::Lower) {
+        memory.lowered_at = Some(Time(at));
+    }
     memory
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::observation::{Brake, Count, CountFailure, CountFailureKind, Sample};
 use crate::pod::{ContainerView, FailedProbe, KillingEvent, Life};
 use crate::{
-    Action, Decision, Observation, PodView, Policy, Slot, Target, Workload, decide, intent,
-    last_write, patch, remember_write, settle_intent, status,
+    Action, Decision, Observation, PodView, Policy, Refusal, Slot, Target, Workload, decide,
+    intent, last_write, patch, remember_write, settle_intent, status,
 };
 
 mod server;
@@ -198,6 +198,7 @@ pub struct World {
     pub counts: Vec<Count>,
     pub pods: Vec<PodView>,
     pub slot: Slot,
+    pub refusal: Option<Refusal>,
     pub brake: Option<Brake>,
     pub duplicate_of: Option<String>,
 }
@@ -213,6 +214,7 @@ impl World {
             counts: Vec::new(),
             pods: Vec::new(),
             slot: Slot::Granted,
+            refusal: None,
             brake: None,
             duplicate_of: None,
         }
@@ -239,6 +241,7 @@ impl World {
             duplicate_of: self.duplicate_of.clone(),
             brake: self.brake,
             slot: self.slot,
+            refusal: self.refusal.clone(),
         }
     }
 
@@ -281,14 +284,14 @@ impl World {
         };
         let workload = Workload::parse(self.kind, &self.object).unwrap();
         let memory = self.status.memory.get_or_insert_default();
-        memory.intent = Some(intent(write, &workload.uid, self.now));
+        memory.intent = Some(intent(write, &workload, self.now));
         if patched {
             let patch =
                 patch(&workload, &write.probes, &write.record).expect("a write changes something");
             apply(&mut self.object, &patch, probepilot_api::FIELD_MANAGER);
         }
         let workload = Workload::parse(self.kind, &self.object).unwrap();
-        self.status = settle_intent(&self.status, &workload);
+        self.status = settle_intent(&self.status, &workload).status;
     }
 
     /// So many pods in the cluster, counted now; then one step.

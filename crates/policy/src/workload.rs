@@ -169,6 +169,13 @@ impl ContainerProbes {
             .map(|probe| probe.timings.detection_seconds())
     }
 
+    /// Whether both probes ask the same; true where one of them is missing.
+    #[must_use]
+    pub fn handlers_agree(&self) -> bool {
+        let handlers = (self.startup.as_ref()).zip(self.liveness.as_ref());
+        handlers.is_none_or(|(startup, liveness)| startup.handler == liveness.handler)
+    }
+
     /// The timings alone.
     #[must_use]
     pub fn timings(&self) -> ProbePair {

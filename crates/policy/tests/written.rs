@@ -77,6 +77,7 @@ fn look(written: &Written) -> Decision {
         duplicate_of: None,
         brake: None,
         slot: Slot::Granted,
+        refusal: None,
     };
     let policy = Policy::try_from(&written.policy).unwrap();
     decide(&policy, &observation, &ProbePolicyStatus::default(), now)

@@ -163,6 +163,7 @@ fn decide_at(policy: &ProbePolicy, workload: &Value, count: i64) -> Decision {
         duplicate_of: None,
         brake: None,
         slot: Slot::None,
+        refusal: None,
     };
     let prior = policy.status.clone().unwrap_or_default();
     decide(&spec, &observation, &prior, now)

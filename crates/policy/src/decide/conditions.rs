@@ -11,7 +11,7 @@ use crate::observation::{CountFailureKind, Observation};
 use crate::policy::Policy;
 use crate::probes::{Held, budget};
 use crate::timing::TimingField;
-use crate::workload::{ContainerProbes, Workload};
+use crate::workload::{ContainerProbes, Probe, Workload};
 
 fn state(reason: Reason, message: impl Into<String>) -> ConditionState {
     ConditionState::new(reason, message)
@@ -145,9 +145,15 @@ pub(super) fn covered(
     )
 }
 
-/// Every way to the need is declared by a manager that would put it back.
-pub(super) fn yielded(current: &ContainerProbes, ask: &Ask, held: &Held) -> ConditionState {
-    let field = if current.startup.is_some() {
+/// Every way to the need is declared by a manager that would put it back. `free` are the probes that
+/// would be written if nobody held anything.
+pub(super) fn yielded(
+    current: &ContainerProbes,
+    free: &ContainerProbes,
+    ask: &Ask,
+    held: &Held,
+) -> ConditionState {
+    let (field, timing, name) = if current.startup.is_some() {
         (
             ProbeField::Startup,
             TimingField::FailureThreshold,
@@ -160,14 +166,37 @@ pub(super) fn yielded(current: &ContainerProbes, ask: &Ask, held: &Held) -> Cond
             "livenessProbe.initialDelaySeconds",
         )
     };
-    let manager = held.holder(field.0, field.1).unwrap_or("another manager");
+    let manager = held.holder(field, timing).unwrap_or("another manager");
+    let snippet = match field {
+        ProbeField::Startup => snippet(
+            "startupProbe",
+            current.startup.as_ref(),
+            free.startup.as_ref(),
+        ),
+        ProbeField::Liveness => snippet(
+            "livenessProbe",
+            current.liveness.as_ref(),
+            free.liveness.as_ref(),
+        ),
+    };
     let text = format!(
-        "needs a startup budget of {} s and has {} s, but {manager} declares {} and would put it back: raise it there, or stop declaring it",
+        "needs a startup budget of {} s and has {} s, but {manager} declares {name} and would put it back: set {snippet} there, or stop declaring it",
         ask.need_seconds,
         budget(current),
-        field.2
     );
     state(Reason::Yielded, text)
+}
+
+/// What an owner writes into his manifest: the timings that differ, as YAML.
+fn snippet(probe: &str, from: Option<&Probe>, to: Option<&Probe>) -> String {
+    let leaves = from.zip(to).into_iter().flat_map(|(from, to)| {
+        let (from, to) = (from.timings, to.timings);
+        let differing = TimingField::ALL.into_iter();
+        differing
+            .filter(move |timing| timing.get(from) != timing.get(to))
+            .map(move |timing| format!("{}: {}", timing.key(), timing.get(to)))
+    });
+    format!("{probe}: {{{}}}", leaves.collect::<Vec<_>>().join(", "))
 }
 
 /// One condition for all counts: the worst answers.

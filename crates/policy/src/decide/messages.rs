@@ -26,7 +26,19 @@ pub(super) fn would(write: &Write) -> String {
 }
 
 /// Why a write is done, as a sentence for status and events.
-pub(super) fn why(cause: Cause, from: u32, to: u32, asked: &Asked, kills: &Kills) -> String {
+pub(super) fn why(
+    cause: Cause,
+    rides: bool,
+    from: u32,
+    to: u32,
+    asked: &Asked,
+    kills: &Kills,
+) -> String {
+    let follows = if rides {
+        "; its handler follows the owner's liveness probe"
+    } else {
+        ""
+    };
     let because = asked.ask().map_or_else(
         || "no rule asks for it any more".to_owned(),
         |ask| {
@@ -49,9 +61,11 @@ pub(super) fn why(cause: Cause, from: u32, to: u32, asked: &Asked, kills: &Kills
                     };
                     format!("; pod {} {sure} by its probe while it started", killed.pod)
                 });
-            format!("startup budget raised from {from} s to {to} s: {because}{killed}")
+            format!("startup budget raised from {from} s to {to} s: {because}{killed}{follows}")
         }
-        Cause::Raise => format!("startup budget raised from {from} s to {to} s: {because}"),
+        Cause::Raise => {
+            format!("startup budget raised from {from} s to {to} s: {because}{follows}")
+        }
         Cause::Lower => format!("startup budget lowered from {from} s to {to} s: {because}"),
         Cause::Handler => "startup probe made to match the owner's liveness probe".to_owned(),
     }

@@ -1,7 +1,7 @@
 //! What should become of the probes, before any gate is asked.
 
 use jiff::SignedDuration;
-use probepilot_api::Memory;
+use probepilot_api::{Memory, RaisePolicy};
 
 use super::{Case, conditions, liveness, memory, sooner};
 use crate::baseline::Baseline;
@@ -29,6 +29,8 @@ pub(super) struct Planned {
     pub wanted: ContainerProbes,
     pub cause: Cause,
     pub window_left: SignedDuration,
+    /// Goes with a handler that has to follow at once, so it waits for nothing and takes no slot.
+    pub rides: bool,
 }
 
 impl Case<'_> {
@@ -39,13 +41,49 @@ impl Case<'_> {
         asked: &Asked,
         decision: &mut Decision,
     ) -> Plan {
-        if let Some(wanted) = self.follow_handler(baseline) {
-            return Plan::Change(Planned {
-                wanted,
+        let plan = self.plan_budget(baseline, held, asked, decision);
+        match self.follow_handler(baseline) {
+            Some(followed) => self.with_handler(plan, followed),
+            None => plan,
+        }
+    }
+
+    /// The correction of a handler restarts the pods anyway, so a raise that is due goes with it: one
+    /// write, one rollout. A lower waits for a time when nothing rolls out.
+    fn with_handler(&self, plan: Plan, followed: ContainerProbes) -> Plan {
+        let due = |raise: &Planned| match raise.cause {
+            Cause::Kill => true,
+            Cause::Raise => {
+                raise.window_left <= SignedDuration::ZERO
+                    && self.policy.raise.policy != RaisePolicy::OnKill
+            }
+            Cause::Lower | Cause::Handler => false,
+        };
+        match plan {
+            // Without liveness nothing is left that could be raised.
+            Plan::Change(raise) if followed.liveness.is_some() && due(&raise) => {
+                Plan::Change(Planned {
+                    rides: true,
+                    ..raise
+                })
+            }
+            Plan::Change(_) | Plan::Keep(_) => Plan::Change(Planned {
+                wanted: followed,
                 cause: Cause::Handler,
                 window_left: SignedDuration::ZERO,
-            });
+                rides: true,
+            }),
         }
+    }
+
+    /// What the budget asks for, whatever the handlers are.
+    fn plan_budget(
+        &self,
+        baseline: &Baseline,
+        held: &Held,
+        asked: &Asked,
+        decision: &mut Decision,
+    ) -> Plan {
         let ask = match asked {
             Asked::Unknown => {
                 // Windows go on; one that is not looked at for too long starts again by itself.
@@ -119,13 +157,15 @@ impl Case<'_> {
         };
         let wanted = self.wanted(baseline, held, ask);
         if budget(&wanted) <= budget(self.current) {
-            return Plan::Keep(conditions::yielded(self.current, ask, held));
+            let free = self.wanted(baseline, &Held::default(), ask);
+            return Plan::Keep(conditions::yielded(self.current, &free, ask, held));
         }
         let cause = if killed { Cause::Kill } else { Cause::Raise };
         Plan::Change(Planned {
             wanted,
             cause,
             window_left,
+            rides: false,
         })
     }
 
@@ -192,6 +232,7 @@ impl Case<'_> {
                 wanted,
                 cause: Cause::Lower,
                 window_left: SignedDuration::ZERO,
+                rides: false,
             }),
             _ => keep,
         }

@@ -3,10 +3,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use probepilot_api::{Memory, Pending, ProbePolicyStatus};
 use serde_json::json;
 
-use super::{intent, last_write, remember_write, settle_intent, worth_writing};
+use super::{Settled, intent, last_write, remember_write, settle_intent, worth_writing};
 use crate::testing::{CONTAINER, World, apply, at, pods};
 use crate::workload::Workload;
-use crate::{Action, Write, patch};
+use crate::{Action, Cause, Write, patch};
 
 /// Status after a look at so many pods of a settled target, `later` seconds on.
 fn statuses(first: i64, second: i64, later: i64) -> (World, ProbePolicyStatus) {
@@ -136,8 +136,7 @@ fn stopped(patched: bool) -> (World, Write) {
         panic!("it writes")
     };
     let workload = Workload::parse(world.kind, &world.object).unwrap();
-    world.status.memory.get_or_insert_default().intent =
-        Some(intent(&write, &workload.uid, world.now));
+    world.status.memory.get_or_insert_default().intent = Some(intent(&write, &workload, world.now));
     if patched {
         let patch = patch(&workload, &write.probes, &write.record).unwrap();
         apply(&mut world.object, &patch, probepilot_api::FIELD_MANAGER);
@@ -150,31 +149,71 @@ fn stopped(patched: bool) -> (World, Write) {
 fn an_intent_is_settled_by_what_the_target_has() {
     let (done, write) = stopped(true);
     let workload = Workload::parse(done.kind, &done.object).unwrap();
-    let settled = settle_intent(&done.status, &workload);
-    assert_eq!(settled.memory.unwrap().intent, None);
+    let Settled { status, done } = settle_intent(&done.status, &workload);
+    let memory = status.memory.clone().unwrap_or_default();
+    assert_eq!((memory.intent, memory.pending_raise), (None, None));
+    assert_eq!(done.and_then(|intent| intent.cause), Some(Cause::Raise));
+    let settled = status;
     assert_eq!(settled.last_write, Some(last_write(&write, Some(2), at(0))));
 
     let (undone, _) = stopped(false);
     let workload = Workload::parse(undone.kind, &undone.object).unwrap();
-    let settled = settle_intent(&undone.status, &workload);
+    let Settled { status, done } = settle_intent(&undone.status, &workload);
     assert_eq!(
-        (settled.memory.unwrap().intent, settled.last_write),
-        (None, None)
+        (status.memory.unwrap().intent, status.last_write, done),
+        (None, None, None)
     );
 
     let (mut recreated, _) = stopped(true);
     recreated.object["metadata"]["uid"] = json!("another");
     let workload = Workload::parse(recreated.kind, &recreated.object).unwrap();
     assert_eq!(
-        settle_intent(&recreated.status, &workload).last_write,
+        settle_intent(&recreated.status, &workload).done,
         None,
         "not the object that was written"
     );
 }
 
+/// An owner changed the path of liveness under our startup probe; the operator was stopped before or
+/// after it followed.
+fn followed(patched: bool) -> Settled {
+    let mut world = World::chart(&json!({}));
+    world.step_at(200);
+    world.edit(
+        "helm",
+        &json!({"livenessProbe": {"httpGet": {"path": "/livez"}}}),
+    );
+    let Action::Write(write) = world.look().action else {
+        panic!("it follows")
+    };
+    assert_eq!(write.cause, Cause::Handler);
+    let workload = Workload::parse(world.kind, &world.object).unwrap();
+    world.status.memory.get_or_insert_default().intent = Some(intent(&write, &workload, world.now));
+    if patched {
+        let patch = patch(&workload, &write.probes, &write.record).unwrap();
+        apply(&mut world.object, &patch, probepilot_api::FIELD_MANAGER);
+    }
+    let workload = Workload::parse(world.kind, &world.object).unwrap();
+    settle_intent(&world.status, &workload)
+}
+
+#[test]
+fn a_write_of_the_handler_alone_is_told_from_none() {
+    let before = followed(false);
+    assert_eq!(
+        before.done, None,
+        "the timings are those intended all along"
+    );
+    let after = followed(true);
+    let generation = after.status.last_write.unwrap().generation;
+    assert_eq!(generation, Some(4), "created, raised, edited, followed");
+    assert_eq!(after.done.unwrap().cause, Some(Cause::Handler));
+}
+
 #[test]
 fn memory_after_a_write() {
-    let (_, write) = stopped(false);
+    let (world, write) = stopped(false);
+    let workload = Workload::parse(world.kind, &world.object).unwrap();
     let pending = Pending {
         since: Time(at(0)),
         observed_at: Time(at(0)),
@@ -185,7 +224,7 @@ fn memory_after_a_write() {
     let memory = Memory {
         pending_raise: Some(pending.clone()),
         pending_lower: Some(pending),
-        intent: Some(intent(&write, "uid", at(0))),
+        intent: Some(intent(&write, &workload, at(0))),
         ..Memory::default()
     };
     let raised = remember_write(memory.clone(), &write, at(5));
@@ -194,9 +233,21 @@ fn memory_after_a_write() {
         Memory::default(),
         "a raise begins every window again"
     );
+    let handler = Write {
+        cause: Cause::Handler,
+        ..write.clone()
+    };
+    let followed = remember_write(memory.clone(), &handler, at(5));
+    assert_eq!(
+        followed,
+        Memory {
+            intent: None,
+            ..memory.clone()
+        },
+        "a handler that followed changed no budget: windows go on"
+    );
     let lower = Write {
-        from_seconds: 110,
-        to_seconds: 60,
+        cause: Cause::Lower,
         ..write
     };
     let lowered = remember_write(memory, &lower, at(5));
@@ -204,8 +255,7 @@ fn memory_after_a_write() {
     let raised = remember_write(
         lowered,
         &Write {
-            from_seconds: 60,
-            to_seconds: 110,
+            cause: Cause::Raise,
             ..lower
         },
         at(9),

@@ -118,20 +118,85 @@ fn an_owners_startup_probe_follows_nobody() {
     );
 }
 
-#[test]
-fn the_need_is_still_met_after_the_handler_was_followed() {
-    let mut world = first_rung();
+/// A change of the owner's and a rung that was reached at the same look.
+fn moved_and_grown(fields: &Value) -> World {
+    let mut world = World::chart(fields);
+    world.step_at(200);
     world.edit(
         "helm",
         &json!({"livenessProbe": {"httpGet": {"path": "/livez"}}}),
     );
+    world.roll();
+    world.slot = crate::Slot::None;
+    world
+}
+
+#[test]
+fn a_raise_that_is_due_goes_with_the_handler() {
+    let mut world = moved_and_grown(&json!({"apply": {"probe": "Startup"}, "rules": [{"steps": [
+        {"atLeast": 0, "startupSeconds": 60}, {"atLeast": 10000, "startupSeconds": 600}]}]}));
+    let decision = world.step_at(10_000);
+    let Action::Write(write) = &decision.action else {
+        panic!("{:?}", decision.action)
+    };
+    assert_eq!((write.cause, write.takes_slot), (Cause::Raise, false));
+    assert!(
+        write
+            .sentence
+            .ends_with("follows the owner's liveness probe"),
+        "{}",
+        write.sentence
+    );
+    assert_eq!(world.timings().0, "0/10/10/61");
+    let container = world.container();
+    assert_eq!(
+        handler(&container["startupProbe"]),
+        handler(&container["livenessProbe"])
+    );
+    assert_eq!(world.step_at(10_000).action, Action::None, "one write");
+
+    let mut world = moved_and_grown(&json!({}));
     world.step_at(10_000);
-    world.step_at(10_000);
-    assert_eq!(world.timings(), (String::new(), "60/10/30/6".to_owned()));
+    assert_eq!(
+        world.timings(),
+        (String::new(), "60/10/30/6".to_owned()),
+        "a rung of liveness timings needs no startup probe"
+    );
     assert_eq!(
         world.container()["livenessProbe"]["httpGet"]["path"],
         json!("/livez")
     );
+}
+
+#[test]
+fn a_raise_that_has_to_wait_does_not_go_with_the_handler() {
+    let raise = |raise: Value| json!({"behavior": {"raise": raise}});
+    let cases = [
+        (
+            "a window",
+            raise(json!({"stabilizationWindowSeconds": 300})),
+        ),
+        ("OnKill", raise(json!({"policy": "OnKill"}))),
+    ];
+    for (name, fields) in cases {
+        let mut world = World::chart(&json!({"behavior": {"raise": {"policy": "Always"}}}));
+        world.step_at(200);
+        let mut spec = crate::testing::spec(fields);
+        spec.rules.clone_from(&world.spec.rules);
+        world.spec = spec;
+        world.edit(
+            "helm",
+            &json!({"livenessProbe": {"httpGet": {"path": "/livez"}}}),
+        );
+        let decision = world.step_at(10_000);
+        let Action::Write(write) = &decision.action else {
+            panic!("{name}: {:?}", decision.action)
+        };
+        assert_eq!(write.cause, Cause::Handler, "{name}");
+        assert_eq!(world.timings().0, "0/10/10/7", "{name}");
+        let memory = world.status.memory.clone().unwrap();
+        assert!(memory.pending_raise.is_some(), "{name}: its window goes on");
+    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Targets and containers that are missing, ambiguous, in the way or at the owner's pace.
 
-use probepilot_api::{ConditionType, TargetKind};
+use jiff::SignedDuration;
+use probepilot_api::{ConditionType, Reason, TargetKind};
 use serde_json::{Value, json};
 
 use crate::testing::{
     CONTAINER, World, chart_liveness, in_sync, killed_pod, pods, reason, timings, workload,
 };
-use crate::{Action, Decision, Slot, Target};
+use crate::{Action, ConditionState, Decision, Refusal, Slot, Target};
 
 /// Ready, TargetFound and InSync.
 fn reasons(decision: &Decision) -> [String; 3] {
@@ -303,4 +304,32 @@ fn two_policies_on_two_containers() {
             ("Covered", &Action::None)
         );
     }
+}
+
+#[test]
+fn a_refused_write_is_not_asked_again_until_its_time_or_another_wish() {
+    let mut world = World::chart(&json!({}));
+    let Action::Write(write) = world.step_at(200).action else {
+        panic!("it writes")
+    };
+    let mut world = World::chart(&json!({}));
+    let refusal = Refusal {
+        probes: write.probes.clone(),
+        condition: ConditionState::new(Reason::WriteRefused, "the API server refused: no"),
+        retry_in: SignedDuration::from_secs(40),
+    };
+    world.refusal = Some(refusal);
+    let decision = world.step_at(200);
+    assert_eq!(
+        (in_sync(&decision).as_str(), &decision.action),
+        ("WriteRefused", &Action::None)
+    );
+    assert_eq!(decision.look_again, Some(SignedDuration::from_secs(40)));
+
+    let decision = world.step_at(10_000);
+    assert_eq!(
+        in_sync(&decision),
+        "Writing",
+        "other probes are another matter"
+    );
 }

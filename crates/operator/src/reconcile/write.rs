@@ -1,0 +1,157 @@
+//! Writes of one policy's turn: the intent before, the probes, and what came of them.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Resource;
+use probepilot_api::{Memory, ProbePolicyStatus, Reason};
+use probepilot_policy::{
+    Cause, ConditionState, Event, Settled, Workload, Write, intent, last_write, remember_write,
+    settle_intent,
+};
+use tokio::time::Instant;
+
+use super::{Error, Outcome, REFUSED_RETRY, Turn};
+use crate::act::{Written, write_probes};
+use crate::context::key;
+use crate::policies::{Entry, Refused};
+
+impl Turn<'_> {
+    /// Writes the probes, with the intent in status before.
+    pub(super) async fn act(
+        &self,
+        entry: &mut Entry,
+        mut next: ProbePolicyStatus,
+        workload: &Workload,
+        write: &Write,
+        now: Timestamp,
+    ) -> Result<Outcome, Error> {
+        next.memory.get_or_insert_default().intent = Some(intent(write, workload, now));
+        let before = self.persist(entry, next.clone()).await?;
+        if before.metadata.generation != self.object.metadata.generation {
+            // The policy changed meanwhile: its new generation decides, not this one.
+            return Ok(Outcome::Outdated);
+        }
+        let client = &self.context.clients.api;
+        let written = write_probes(client, workload, write).await;
+        let written = written.map_err(|source| Error::Probes {
+            target: workload.display(),
+            source,
+        })?;
+        let memory = next.memory.take().unwrap_or_default();
+        next.memory = Some(Memory {
+            intent: None,
+            ..memory.clone()
+        });
+        let outcome = match written {
+            Written::Accepted(generation) => {
+                entry.left_at = generation.map(|generation| (workload.uid.clone(), generation));
+                next.memory = Some(remember_write(memory, write, now));
+                next.last_write = Some(last_write(write, generation, now));
+                if write.takes_slot {
+                    let deadline = workload.rollout.progress_deadline_seconds;
+                    let mut queue = self.context.queue();
+                    queue.begin(key(&self.key), deadline, Timestamp::now());
+                }
+                self.announce(workload, write.cause, &write.sentence);
+                Outcome::Wrote
+            }
+            Written::Unneeded => Outcome::Kept,
+            Written::Outdated => {
+                // It may have been an earlier try of the same write that changed the target, whose answer
+                // was lost: the intent stands until the target is seen again.
+                next.memory = Some(memory);
+                self.context.give_back(&self.key);
+                Outcome::Outdated
+            }
+            Written::Refused(sentence) => {
+                self.context.give_back(&self.key);
+                let condition = self.note_refusal(&mut next, workload, &sentence, now);
+                entry.refused = Some(Refused {
+                    generation: self.object.metadata.generation.unwrap_or_default(),
+                    target: (workload.uid.clone(), workload.generation),
+                    probes: write.probes.clone(),
+                    condition,
+                    until: Instant::now() + REFUSED_RETRY,
+                });
+                Outcome::Refused
+            }
+        };
+        entry.status = next;
+        Ok(outcome)
+    }
+
+    /// Settles what a write before left open, and tells of it where it was done: whoever did it was
+    /// stopped, or had no answer, before he could.
+    pub(super) fn settle(&self, entry: &mut Entry, workload: &Workload) {
+        let Settled { status, done } = settle_intent(&entry.status, workload);
+        entry.status = status;
+        if let Some(intent) = done {
+            let cause = intent.cause.unwrap_or(Cause::Raise);
+            self.announce(workload, cause, &intent.write.reason);
+        }
+    }
+
+    /// Tells of a write that was done, once it is.
+    fn announce(&self, workload: &Workload, cause: Cause, sentence: &str) {
+        let (reason, metric) = match cause {
+            Cause::Kill => ("ProbesRaised", "kill"),
+            Cause::Raise => ("ProbesRaised", "raise"),
+            Cause::Lower => ("ProbesLowered", "lower"),
+            Cause::Handler => ("ProbeFollowed", "handler"),
+        };
+        self.context.metrics.wrote(metric);
+        tracing::info!(reason, "{sentence}");
+        let event = Event {
+            warning: false,
+            reason: reason.to_owned(),
+            message: sentence.to_owned(),
+        };
+        let target = workload_ref(workload);
+        self.publish(self.object.object_ref(&()), Some(target.clone()), &event);
+        self.publish(target, Some(self.object.object_ref(&())), &event);
+    }
+
+    fn note_refusal(
+        &self,
+        next: &mut ProbePolicyStatus,
+        workload: &Workload,
+        sentence: &str,
+        now: Timestamp,
+    ) -> ConditionState {
+        let message = format!(
+            "the API server refused to write the probes of {}: {sentence}",
+            workload.display()
+        );
+        tracing::warn!("{message}");
+        let state = ConditionState::new(Reason::WriteRefused, message.clone());
+        let known = !state.is_news(&self.object.status.clone().unwrap_or_default().conditions);
+        let rendered = state.render(
+            &next.conditions,
+            self.object.metadata.generation.unwrap_or_default(),
+            now,
+        );
+        next.conditions
+            .retain(|condition| condition.type_ != rendered.type_);
+        next.conditions.push(rendered);
+        if !known {
+            let event = Event {
+                warning: true,
+                reason: Reason::WriteRefused.to_string(),
+                message,
+            };
+            self.publish(self.object.object_ref(&()), None, &event);
+        }
+        state
+    }
+}
+
+fn workload_ref(workload: &Workload) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("apps/v1".to_owned()),
+        kind: Some(format!("{:?}", workload.kind)),
+        namespace: Some(workload.namespace.clone()),
+        name: Some(workload.name.clone()),
+        uid: Some(workload.uid.clone()),
+        ..Default::default()
+    }
+}
