@@ -35,7 +35,7 @@ pub use decide::{decide, pinned};
 pub use decision::{Action, Cause, Decision, Event, Priority, Probes, Startup, Write};
 pub use kills::{KilledNow, Kills, unread};
 pub use managed::{FieldOwner, ManagedProbes, Operation, ProbeField, Temper};
-pub use need::{Ask, Asked, need};
+pub use need::{Ask, Asked, interpolate, need};
 pub use observation::{
     Brake, Count, CountFailure, CountFailureKind, Observation, Refusal, Sample, Slot, Target,
 };

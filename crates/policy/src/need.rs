@@ -86,7 +86,7 @@ pub fn need(policy: &Policy, counts: &[Count], liveness: Option<Timings>) -> Ask
                 *seconds_per_thousand,
                 count,
             ))),
-            Form::Interpolate(points) => Some(with_headroom(curve(points, count))),
+            Form::Interpolate(points) => Some(with_headroom(interpolate(points, count))),
         };
         if let Some((bare, write)) = asked
             && best.is_none_or(|(most, most_written, _)| (bare, write) > (most, most_written))
@@ -197,10 +197,12 @@ fn line(base_seconds: u32, seconds_per_thousand: u32, count: i64) -> u32 {
     u32::try_from(u128::from(base_seconds) + slope).unwrap_or(u32::MAX)
 }
 
-/// A power law through the two points around `count`, or through the nearest two beyond the ends.
+/// Seconds at `count`, rounded up: a power law through the two points around it, or through the
+/// nearest two beyond the ends. One point alone is a constant, none is 0; a count of 0 is taken as 1.
 /// The exponent is clamped to 0..2: a steeper rise is not trusted between or beyond its points
 /// (catalogue, section 1: fitted exponents run from 0.37 to 1.68).
-fn curve(points: &[CurvePoint], count: i64) -> u32 {
+#[must_use]
+pub fn interpolate(points: &[CurvePoint], count: i64) -> u32 {
     let count = count.max(1);
     let [first, .., last] = points else {
         return points.first().map_or(0, |point| point.seconds);

@@ -3,7 +3,7 @@
 //! A command returns its exit code. An error means that it could not do its work: it is printed and
 //! the exit code is 2, as for a command line that cannot be understood.
 
-use crate::{check, crd, run, simulate};
+use crate::{check, crd, plan, run, simulate};
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
@@ -22,6 +22,7 @@ enum Command {
     Crd(crd::Args),
     Simulate(simulate::Args),
     Check(check::Args),
+    Plan(plan::Args),
 }
 
 /// Parses the command line and runs the command.
@@ -31,6 +32,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Crd(args) => crd::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Plan(args) => plan::run(&args),
     };
     result.unwrap_or_else(|error| {
         // A closed pipe on stderr leaves nobody to tell.

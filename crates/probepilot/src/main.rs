@@ -6,7 +6,11 @@ mod crd;
 mod duration;
 mod logging;
 mod manifest;
+mod page;
+mod picture;
+mod plan;
 mod run;
+mod scale;
 mod simulate;
 
 use std::process::ExitCode;

@@ -3,12 +3,17 @@
 //!
 //! Each value keeps the line it was found on, so that errors and findings can point at it.
 
+mod json;
 mod node;
+mod objects;
 mod read;
 mod reader;
 mod workload;
 
-pub(crate) use read::{Source, read_sources};
+pub(crate) use json::to_json;
+pub(crate) use node::{Node, Value, get, key_line, line, text_of};
+pub(crate) use objects::objects;
+pub(crate) use read::{ManifestError, Source, read_sources};
 pub(crate) use reader::inventory;
 pub(crate) use workload::{ContainerSpec, HandlerSpec, Inventory, ProbeSpec, Workload};
 
@@ -42,7 +47,8 @@ impl Input {
         Ok(inventory)
     }
 
-    fn names(&self) -> String {
+    /// Their names, for a message.
+    pub(crate) fn names(&self) -> String {
         let names: Vec<_> = self
             .files
             .iter()

@@ -364,9 +364,10 @@ fn the_result_can_go_to_a_file() {
 
 #[test]
 fn help_has_examples() {
-    for command in ["simulate", "check"] {
+    for command in ["simulate", "check", "plan"] {
         let ran = probepilot(&[command, "--help"]);
         assert_eq!(ran.code, 0);
+        assert!(ran.stdout.contains("\nExamples:\n"), "{}", ran.stdout);
         insta::assert_snapshot!(format!("help_{command}"), ran.stdout);
     }
 }

@@ -220,7 +220,7 @@ fn curves() {
         ),
     ];
     for (name, points, count, expected) in cases {
-        assert_eq!(curve(points, count), expected, "{name}");
+        assert_eq!(interpolate(points, count), expected, "{name}");
     }
 }
 

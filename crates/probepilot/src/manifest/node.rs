@@ -11,7 +11,7 @@ pub(crate) type Node = Spanned<Value>;
 #[derive(Debug)]
 pub(crate) enum Value {
     Null,
-    Bool,
+    Bool(bool),
     Integer(i128),
     Float(f64),
     Text(String),
@@ -24,7 +24,7 @@ impl Value {
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Null => "nothing".to_owned(),
-            Self::Bool => "true or false".to_owned(),
+            Self::Bool(value) => value.to_string(),
             Self::Integer(number) => number.to_string(),
             Self::Float(number) => number.to_string(),
             Self::Text(text) => format!("the text {text:?}"),
@@ -42,6 +42,15 @@ pub(crate) fn get<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
             .find(|(name, _)| name.value == key)
             .map(|(_, value)| value)
             .filter(|value| !matches!(value.value, Value::Null)),
+        _ => None,
+    }
+}
+
+/// A text, or a number as text: names and ports are written as either.
+pub(crate) fn text_of(node: Option<&Node>) -> Option<String> {
+    match &node?.value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
         _ => None,
     }
 }
@@ -93,8 +102,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Bool)
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Value, E> {

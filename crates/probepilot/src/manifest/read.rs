@@ -1,6 +1,6 @@
 //! Files to trees, with errors that say where and what was expected.
 
-use super::node::Node;
+use super::node::{Node, line};
 use serde_saphyr::DuplicateKeyPolicy;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,30 @@ pub(crate) enum ManifestError {
         /// What it is.
         found: String,
     },
+}
+
+impl ManifestError {
+    /// A value that is not what it should be.
+    pub(crate) fn wrong(source: &Source, node: &Node, path: &str, expected: &str) -> Self {
+        Self::Field {
+            file: source.name.clone(),
+            line: line(node),
+            path: path.to_owned(),
+            expected: expected.to_owned(),
+            found: node.value.describe(),
+        }
+    }
+
+    /// A field that `node` should have and does not.
+    pub(crate) fn missing(source: &Source, node: &Node, path: &str, expected: &str) -> Self {
+        Self::Field {
+            file: source.name.clone(),
+            line: line(node),
+            path: path.to_owned(),
+            expected: expected.to_owned(),
+            found: "nothing".to_owned(),
+        }
+    }
 }
 
 /// Reads and parses all files; `-` is standard input.

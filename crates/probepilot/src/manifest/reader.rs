@@ -1,6 +1,7 @@
 //! Trees to workloads: finds what has a pod template and checks what it says about probes.
 
-use super::node::{Node, Value, get, key_line, last_line, line};
+use super::node::{Node, Value, get, key_line, last_line, line, text_of};
+use super::objects::{list, objects};
 use super::read::{ManifestError, Source};
 use super::workload::{ContainerSpec, Declared, HandlerSpec, Inventory, Note, ProbeSpec, Workload};
 use probepilot_kubelet::{Container, Probe, RestartPolicy, Timings};
@@ -10,14 +11,14 @@ pub(crate) fn inventory(sources: Vec<Source>) -> Result<Inventory, ManifestError
     let mut workloads = Vec::new();
     let mut passed_over = Vec::new();
     for (index, source) in sources.iter().enumerate() {
-        for document in &source.documents {
-            let mut reader = Reader {
-                source,
-                index,
-                workloads: &mut workloads,
-                passed_over: &mut passed_over,
-            };
-            reader.object(document)?;
+        let mut reader = Reader {
+            source,
+            index,
+            workloads: &mut workloads,
+            passed_over: &mut passed_over,
+        };
+        for object in objects(source)? {
+            reader.object(object)?;
         }
     }
     Ok(Inventory {
@@ -36,21 +37,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn object(&mut self, node: &Node) -> Result<(), ManifestError> {
-        if matches!(node.value, Value::Null) {
-            return Ok(());
-        }
-        if !matches!(node.value, Value::Map(_)) {
-            return Err(self.wrong(node, "document", "a Kubernetes object"));
-        }
         let kind = text_of(get(node, "kind")).unwrap_or_default();
-        if let Some(items) =
-            get(node, "items").filter(|_| kind.is_empty() || kind.ends_with("List"))
-        {
-            for item in self.list(items, "items")? {
-                self.object(item)?;
-            }
-            return Ok(());
-        }
         if let Some((template, spec_path)) = pod_template(node, &kind) {
             return self.workload(node, &kind, template, spec_path);
         }
@@ -244,20 +231,11 @@ impl Reader<'_> {
     }
 
     fn list<'n>(&self, node: &'n Node, path: &str) -> Result<&'n [Node], ManifestError> {
-        match &node.value {
-            Value::List(items) => Ok(items),
-            _ => Err(self.wrong(node, path, "a list")),
-        }
+        list(self.source, node, path)
     }
 
     fn wrong(&self, node: &Node, path: &str, expected: &str) -> ManifestError {
-        ManifestError::Field {
-            file: self.source.name.clone(),
-            line: line(node),
-            path: path.to_owned(),
-            expected: expected.to_owned(),
-            found: node.value.describe(),
-        }
+        ManifestError::wrong(self.source, node, path, expected)
     }
 }
 
@@ -280,14 +258,6 @@ fn pod_template<'a>(node: &'a Node, kind: &str) -> Option<(&'a Node, &'static st
     get(job, "template")
         .filter(has_containers)
         .map(|template| (template, "spec.jobTemplate.spec.template.spec"))
-}
-
-fn text_of(node: Option<&Node>) -> Option<String> {
-    match &node?.value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Integer(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 fn notes(object: &Node) -> Vec<Note> {

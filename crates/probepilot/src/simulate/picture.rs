@@ -1,21 +1,12 @@
-//! The same story as a picture: SVG that follows the reader's light or dark theme.
-//!
-//! It is drawn in the light colours; a style sheet in the picture replaces each of them where the
-//! reader prefers dark. So it also shows in programs that know no style sheets.
-
-mod colours;
+//! The same story as a picture.
 
 use super::Case;
 use super::report::Seconds;
-use super::story::{Attempt, Run, Story, axis_step_seconds};
-use colours::{AMBER, BAND, BLUE, GREEN, GREY, GRID, INK, MUTED, PAPER, RED};
-use plotters::coord::Shift;
-use plotters::prelude::{
-    Circle, Color, DrawingArea, IntoDrawingArea, IntoFont, PathElement, RGBColor, Rectangle,
-    SVGBackend, Text,
-};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontStyle, TextStyle};
+use super::story::{Attempt, Run, Story};
+use crate::picture::colours::{AMBER, BAND, BLUE, GREEN, GREY, GRID, INK, MUTED, PAPER, RED};
+use crate::picture::{self, Canvas, Font};
+use crate::scale::axis_step_seconds;
+use plotters::prelude::RGBColor;
 use probepilot_kubelet::Outcome;
 
 const WIDTH: i32 = 880;
@@ -27,58 +18,23 @@ const FIRST_ROW: i32 = 92;
 const ROW: i32 = 32;
 const AXIS: i32 = FIRST_ROW + 4 * ROW + 4;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
 /// Draws all containers, one below the other.
 pub(super) fn draw(cases: &[Case<'_>]) -> anyhow::Result<String> {
     let panels = i32::try_from(cases.len())?;
-    let height = PANEL * panels;
-    let mut svg = String::new();
-    {
-        let size = (u32::try_from(WIDTH)?, u32::try_from(height)?);
-        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        let failed = |error| anyhow::anyhow!("cannot draw the picture: {error}");
-        area.fill(&PAPER)
-            .map_err(|error| failed(error.to_string()))?;
-        for (position, case) in (0..panels).zip(cases) {
-            let mut panel = Panel {
-                area: &area,
-                top: position * PANEL,
-                until_ms: case.story.until_ms,
-                error: None,
-            };
-            panel.container(case);
-            if let Some(error) = panel.error {
-                return Err(failed(error));
-            }
-        }
-        area.present().map_err(|error| failed(error.to_string()))?;
-    }
-    Ok(themed(&svg, cases))
-}
-
-/// Adds the dark theme and a text for those who cannot see the picture.
-fn themed(svg: &str, cases: &[Case<'_>]) -> String {
     let described: Vec<String> = cases
         .iter()
         .map(|case| headline(case) + ": " + &verdict(case))
         .collect();
-    let described = described
-        .join("; ")
-        .replace('&', "&amp;")
-        .replace('<', "&lt;");
-    let head = format!(
-        "<title>{described}</title>\n<style>{}</style>\n",
-        colours::dark_style()
-    );
-    // The style goes behind the opening tag.
-    match svg
-        .find("<svg")
-        .and_then(|from| svg[from..].find('>').map(|to| from + to + 1))
-    {
-        Some(at) => format!("{}\n{head}{}", &svg[..at], svg[at..].trim_start()),
-        None => svg.to_owned(),
-    }
+    picture::draw((WIDTH, PANEL * panels), &described.join("; "), |canvas| {
+        for (position, case) in (0..panels).zip(cases) {
+            canvas.top = position * PANEL;
+            let mut panel = Panel {
+                canvas,
+                until_ms: case.story.until_ms,
+            };
+            panel.container(case);
+        }
+    })
 }
 
 fn headline(case: &Case<'_>) -> String {
@@ -112,23 +68,21 @@ fn verdict(case: &Case<'_>) -> String {
     format!("{what} · {start} · {budget}")
 }
 
-struct Panel<'a, 'b> {
-    area: &'a Area<'b>,
-    top: i32,
+struct Panel<'a, 'b, 'c> {
+    canvas: &'a mut Canvas<'b, 'c>,
     until_ms: u64,
-    error: Option<String>,
 }
 
-impl Panel<'_, '_> {
+impl Panel<'_, '_, '_> {
     fn container(&mut self, case: &Case<'_>) {
         let story = &case.story;
-        self.write((24, 20), &headline(case), 17, INK, HPos::Left, true);
+        self.write((24, 20), &headline(case), Font::new(17, INK).bold());
         let colour = match case.report.outcome {
             Outcome::Survives => GREEN,
             Outcome::MayBeKilled => AMBER,
             Outcome::Killed => RED,
         };
-        self.write((24, 46), &verdict(case), 14, colour, HPos::Left, false);
+        self.write((24, 46), &verdict(case), Font::new(14, colour));
         if let Some(kill) = &case.report.kill {
             self.band(kill.earliest_seconds.0, kill.latest_seconds.0);
         }
@@ -161,9 +115,10 @@ impl Panel<'_, '_> {
                 let x = self.x(budget_ms);
                 // A bar that fills the panel has no room to its right.
                 if x > RIGHT - 60 {
-                    self.write((x - 8, y - 1), &text, 13, PAPER, HPos::Right, true);
+                    let font = Font::new(13, PAPER).right().bold();
+                    self.write((x - 8, y - 1), &text, font);
                 } else {
-                    self.write((x + 8, y - 1), &text, 13, BLUE, HPos::Left, false);
+                    self.write((x + 8, y - 1), &text, Font::new(13, BLUE));
                 }
             }
             None => self.bar(0, self.until_ms, y, 9, BLUE),
@@ -193,20 +148,20 @@ impl Panel<'_, '_> {
                 self.path(line, RED, 3);
             }
             let text = format!("killed at {} s", Seconds(shown(kill_ms)));
-            let (at, side) = if x > RIGHT - 120 {
-                (x - 12, HPos::Right)
+            let font = Font::new(13, RED).bold();
+            let (at, font) = if x > RIGHT - 120 {
+                (x - 12, font.right())
             } else {
-                (x + 12, HPos::Left)
+                (x + 12, font)
             };
-            self.write((at, y - 1), &text, 13, RED, side, true);
+            self.write((at, y - 1), &text, font);
         }
     }
 
     fn attempt(&mut self, attempt: Attempt, y: i32, radius: i32) {
         let colour = if attempt.good { GREEN } else { RED };
         let x = self.x(attempt.ended_ms);
-        let centre = (x, self.top + y);
-        self.check(|area| area.draw(&Circle::new(centre, radius, colour.filled())));
+        self.canvas.dot((x, y), radius, colour);
     }
 
     fn grid(&mut self) {
@@ -220,7 +175,7 @@ impl Panel<'_, '_> {
             } else {
                 seconds.to_string()
             };
-            self.write((x, AXIS + 12), &label, 12, MUTED, HPos::Center, false);
+            self.write((x, AXIS + 12), &label, Font::new(12, MUTED).centred());
             seconds += step;
         }
         self.path(vec![(LEFT, AXIS), (RIGHT, AXIS)], MUTED, 1);
@@ -228,8 +183,7 @@ impl Panel<'_, '_> {
 
     fn band(&mut self, from_ms: u64, to_ms: u64) {
         let (left, right) = (self.x(from_ms), self.x(to_ms).max(self.x(from_ms) + 2));
-        let corners = [(left, self.top + FIRST_ROW - 14), (right, self.top + AXIS)];
-        self.check(|area| area.draw(&Rectangle::new(corners, BAND.filled())));
+        self.canvas.bar((left, FIRST_ROW - 14), (right, AXIS), BAND);
     }
 
     fn legend(&mut self, story: &Story) {
@@ -246,68 +200,29 @@ impl Panel<'_, '_> {
         let mut x = 24;
         let y = AXIS + 38;
         for (colour, text) in entries {
-            let corners = [(x, self.top + y - 5), (x + 10, self.top + y + 5)];
-            self.check(|area| area.draw(&Rectangle::new(corners, colour.filled())));
-            self.write((x + 16, y - 1), text, 12, MUTED, HPos::Left, false);
+            self.canvas.bar((x, y - 5), (x + 10, y + 5), colour);
+            self.write((x + 16, y - 1), text, Font::new(12, MUTED));
             let letters = i32::try_from(text.len()).unwrap_or(20);
             x += 32 + letters * 6;
         }
     }
 
     fn label(&mut self, position: i32, text: &str) {
-        self.write(
-            (LEFT - 14, row(position) - 1),
-            text,
-            13,
-            MUTED,
-            HPos::Right,
-            false,
-        );
+        let at = (LEFT - 14, row(position) - 1);
+        self.write(at, text, Font::new(13, MUTED).right());
     }
 
     fn bar(&mut self, from_ms: u64, to_ms: u64, y: i32, half: i32, colour: RGBColor) {
-        let corners = [
-            (self.x(from_ms), self.top + y - half),
-            (self.x(to_ms), self.top + y + half),
-        ];
-        self.check(|area| area.draw(&Rectangle::new(corners, colour.filled())));
+        let (from, to) = (self.x(from_ms), self.x(to_ms));
+        self.canvas.bar((from, y - half), (to, y + half), colour);
     }
 
     fn path(&mut self, points: Vec<(i32, i32)>, colour: RGBColor, width: u32) {
-        let points: Vec<(i32, i32)> = points.into_iter().map(|(x, y)| (x, y + self.top)).collect();
-        self.check(|area| area.draw(&PathElement::new(points, colour.stroke_width(width))));
+        self.canvas.path(points, colour, width);
     }
 
-    fn write(
-        &mut self,
-        at: (i32, i32),
-        text: &str,
-        points: i32,
-        colour: RGBColor,
-        side: HPos,
-        bold: bool,
-    ) {
-        let style = if bold {
-            FontStyle::Bold
-        } else {
-            FontStyle::Normal
-        };
-        // The backend writes 0.806 of what it is told.
-        let font: TextStyle<'_> = ("sans-serif", points * 5 / 4, style)
-            .into_font()
-            .color(&colour)
-            .pos(Pos::new(side, VPos::Center));
-        let at = (at.0, at.1 + self.top);
-        self.check(|area| area.draw(&Text::new(text.to_owned(), at, font)));
-    }
-
-    /// Draws unless something failed before.
-    fn check<E: std::error::Error>(&mut self, draw: impl FnOnce(&Area<'_>) -> Result<(), E>) {
-        if self.error.is_none()
-            && let Err(error) = draw(self.area)
-        {
-            self.error = Some(error.to_string());
-        }
+    fn write(&mut self, at: (i32, i32), text: &str, font: Font) {
+        self.canvas.write(at, text, font);
     }
 
     fn x(&self, ms: u64) -> i32 {

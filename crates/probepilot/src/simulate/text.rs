@@ -3,17 +3,15 @@
 use super::Case;
 use super::advice::advice;
 use super::report::Seconds;
-use super::story::{Run, Story, axis_step_seconds};
+use super::story::{Run, Story};
 use crate::manifest::ProbeSpec;
+use crate::page::Page;
+use crate::scale::axis_step_seconds;
 use probepilot_kubelet::{Answer, Outcome, ProbeKind};
 use std::fmt::Write as _;
 
 /// Columns of the drawing.
 const WIDTH: usize = 64;
-/// Columns of a text.
-const TEXT: usize = 84;
-/// Columns of the labels to its left.
-const LABEL: usize = 12;
 
 /// The screen of one container.
 pub(super) fn screen(case: &Case<'_>) -> String {
@@ -44,42 +42,7 @@ pub(super) fn screen(case: &Case<'_>) -> String {
             page.entry("warning", format!("[{}] {}", warning.rule, warning.message));
         }
     }
-    page.text
-}
-
-#[derive(Default)]
-struct Page {
-    text: String,
-}
-
-impl Page {
-    fn line(&mut self, line: impl AsRef<str>) {
-        self.text.push_str(line.as_ref().trim_end());
-        self.text.push('\n');
-    }
-
-    /// A label and its text, wrapped at words.
-    fn entry(&mut self, label: &str, text: impl AsRef<str>) {
-        let mut label = label;
-        let mut rest = text.as_ref();
-        while !rest.is_empty() {
-            let (now, later) = split(rest, TEXT);
-            self.line(format!("  {label:<width$}{now}", width = LABEL - 2));
-            label = "";
-            rest = later;
-        }
-    }
-}
-
-/// As many words as fit, and the rest.
-fn split(text: &str, columns: usize) -> (&str, &str) {
-    let Some((limit, _)) = text.char_indices().nth(columns) else {
-        return (text, "");
-    };
-    match text[..limit].rfind(' ').filter(|at| *at > 0) {
-        Some(at) => (&text[..at], text[at..].trim_start()),
-        None => text.split_at(limit),
-    }
+    page.finish()
 }
 
 fn guard(case: &Case<'_>) -> String {
