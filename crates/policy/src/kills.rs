@@ -84,10 +84,10 @@ impl Kills {
         }
         kills.judged.sort_by(|a, b| age(a).cmp(&age(b)));
         for (pod, view) in &views {
-            kills.note_killed_now(pod, view);
+            kills.note_killed_now(pod, view, now);
             kills.backing_off |= view.waiting_reason.as_deref() == Some("CrashLoopBackOff");
         }
-        let unhealthy = views.iter().any(|(_, view)| !view.healthy());
+        let unhealthy = views.iter().any(|(pod, view)| !view.healthy_by(pod, now));
         kills.repeated = unhealthy
             && kills
                 .recent(now, LOOP_WINDOW)
@@ -120,25 +120,25 @@ impl Kills {
                 self.look_again = Some(self.look_again.map_or(wait, |before| before.min(wait)));
             }
             Finding::Judged(judgement) => {
-                self.new.push((pod.name.clone(), judgement));
                 self.judged.push(JudgedLife {
                     pod_uid: pod.uid.clone(),
                     finished_at: Time(judgement.finished_at),
-                    verdict: judgement.verdict.to_string(),
-                    confidence: judgement.confidence.to_string(),
+                    verdict: judgement.verdict().to_string(),
+                    confidence: judgement.confidence().to_string(),
                 });
+                self.new.push((pod.name.clone(), judgement));
             }
         }
     }
 
     /// A pod is killed now when it is not healthy and its last life was a startup kill: proven, or
     /// inferred for the second time.
-    fn note_killed_now(&mut self, pod: &PodView, view: &ContainerView) {
+    fn note_killed_now(&mut self, pod: &PodView, view: &ContainerView, now: Timestamp) {
         let Some(life) = &view.last_life else { return };
         let Some(judged) = known(&self.judged, pod, life.finished_at) else {
             return;
         };
-        if view.healthy() || pod.deleting || !is_start_kill(judged) {
+        if view.healthy_by(pod, now) || pod.deleting || !is_start_kill(judged) {
             return;
         }
         let once = Confidence::Inferred.to_string();
@@ -211,14 +211,7 @@ fn is_start_kill(life: &JudgedLife) -> bool {
 }
 
 fn parse(name: &str) -> Option<Verdict> {
-    [
-        Verdict::StartupKill,
-        Verdict::SteadyStateKill,
-        Verdict::OutOfMemory,
-        Verdict::Unknown,
-    ]
-    .into_iter()
-    .find(|verdict| verdict.to_string() == name)
+    name.parse().ok()
 }
 
 #[cfg(test)]

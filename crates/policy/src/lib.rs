@@ -5,11 +5,13 @@
 //! in as an argument and everything observed as an [`Observation`].
 
 mod baseline;
+mod catalogue;
 mod choose;
 mod condition;
 mod decide;
 mod decision;
 mod events;
+mod evidence;
 mod gate;
 mod kills;
 mod managed;
@@ -26,6 +28,7 @@ mod report;
 mod testing;
 mod timing;
 mod verdict;
+mod window;
 mod workload;
 
 pub use baseline::{Baseline, BaselineRecord};
@@ -33,6 +36,10 @@ pub use choose::choose;
 pub use condition::ConditionState;
 pub use decide::{decide, pinned};
 pub use decision::{Action, Cause, Decision, Event, Priority, Probes, Startup, Write};
+pub use evidence::{
+    Answer, Complaint, Handler, LastWords, ProbeKind, Quantity, Quote, Said, StartupErrorKind,
+    Told, Trouble,
+};
 pub use kills::{KilledNow, Kills, unread};
 pub use managed::{FieldOwner, ManagedProbes, Operation, ProbeField, Temper};
 pub use need::{Ask, Asked, interpolate, need};
@@ -40,7 +47,7 @@ pub use observation::{
     Brake, Count, CountFailure, CountFailureKind, Observation, Refusal, Sample, Slot, Target,
 };
 pub use patch::patch;
-pub use pod::{ContainerView, FailedProbe, KillingEvent, Life, Owner, PodView};
+pub use pod::{ContainerView, FailedProbe, KillingEvent, Life, Owner, PodView, ReadyTurned, Role};
 pub use policy::{Bounds, CurvePoint, Form, Lower, Policy, PolicyError, Raise, Rule, Rung};
 pub use probes::{Held, HeldField, Wish, budget, probes};
 pub use queue::{PolicyKey, RolloutQueue};
@@ -48,5 +55,9 @@ pub use report::{
     Settled, intent, last_write, remember_write, settle_intent, status, worth_writing,
 };
 pub use timing::TimingField;
-pub use verdict::{Confidence, Finding, Judgement, Verdict, judge};
+pub use verdict::{
+    Confidence, Diagnosis, Finding, Hindrance, HowKnown, Judgement, NeverBecause, NotAVerdict,
+    OwnTimeout, ProbeKill, StartupError, Subject, Undecided, Verdict, Why, diagnose, judge,
+};
+pub use window::LifeWindow;
 pub use workload::{ContainerProbes, Probe, Rollout, Strategy, Workload, WorkloadError};

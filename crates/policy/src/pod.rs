@@ -2,13 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, Probe};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use probepilot_api::TargetKind;
 use probepilot_kubelet::{StartGuard, Timings, guard};
 
+use crate::evidence::{Complaint, Handler, LastWords, Quantity, Quote, Told, Trouble};
+use crate::window::LifeWindow;
+
+mod project;
+
+/// Complaints and troubles kept of one pod, the newest.
+const MOST_TOLD: usize = 64;
+/// How long the kubelet takes to publish that a container is not ready any more.
+const PUBLISHED: SignedDuration = SignedDuration::from_secs(5);
+
 /// One pod of the target and the state of the policy's container in it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PodView {
     /// Name of the pod.
     pub name: String,
@@ -20,9 +30,46 @@ pub struct PodView {
     pub grace_seconds: u32,
     /// Every regular container, by name.
     pub containers: BTreeMap<String, ContainerView>,
+    /// Init containers and sidecars, by name.
+    pub init_containers: BTreeMap<String, ContainerView>,
+    /// When the condition ContainersReady last turned.
+    pub ready_turned: Option<ReadyTurned>,
+    /// Whether containers that end well are started again.
+    pub restarts_always: bool,
+    /// Why no node takes the pod.
+    pub unscheduled: Option<Quote>,
+    /// Why the pod was ended as a whole: evicted, or lost with its node.
+    pub ended: Option<Quote>,
+    /// Warnings about the pod that are no probe's, as far as events were read.
+    pub troubles: Vec<Trouble>,
+}
+
+/// A turn of the condition ContainersReady.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadyTurned {
+    /// To what it turned.
+    pub ready: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a container is to its pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// One of spec.containers.
+    #[default]
+    Regular,
+    /// An init container that keeps running.
+    Sidecar,
+    /// An init container that has to end before the others start.
+    Init,
 }
 
 /// One container of a pod: its own probes and its state.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts of a spec and a status, each as Kubernetes has it"
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContainerView {
     /// Timings of this pod's own startup probe.
@@ -49,10 +96,36 @@ pub struct ContainerView {
     pub last_life: Option<Life>,
     /// Killing events of this container; `None` when they were not read.
     pub kills: Option<Vec<KillingEvent>>,
+    /// What it is to its pod.
+    pub role: Role,
+    /// Image as the pod names it.
+    pub image: String,
+    /// How the startup probe asks.
+    pub startup_handler: Option<Handler>,
+    /// How the liveness probe asks.
+    pub liveness_handler: Option<Handler>,
+    /// How the readiness probe asks.
+    pub readiness_handler: Option<Handler>,
+    /// Whether the operator added the startup probe; only the workload can tell.
+    pub startup_is_ours: bool,
+    /// Numbers of named ports.
+    pub ports: BTreeMap<String, u16>,
+    /// Memory limit.
+    pub memory_limit: Option<Quantity>,
+    /// CPU limit.
+    pub cpu_limit: Option<Quantity>,
+    /// state.waiting.message.
+    pub waiting_message: Option<Quote>,
+    /// Whether it has ended and was not started again, yet or ever.
+    pub is_over: bool,
+    /// Failed attempts of its probes, as far as events were read.
+    pub complaints: Vec<Complaint>,
+    /// How long runs before the last one lasted, as far as anybody remembers.
+    pub earlier_runs: Vec<SignedDuration>,
 }
 
 /// A run of the container that has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Life {
     /// When it started.
     pub started_at: Timestamp,
@@ -62,6 +135,8 @@ pub struct Life {
     pub exit_code: i32,
     /// Reason as the runtime gives it: Completed, Error, OOMKilled.
     pub reason: String,
+    /// Its termination message.
+    pub words: LastWords,
 }
 
 /// A Killing event that names a probe of this container.
@@ -125,90 +200,68 @@ impl Owner<'_> {
 }
 
 impl PodView {
-    /// Reduces a pod to what a decision needs; the object can be dropped afterwards.
-    #[must_use]
-    pub fn project(pod: &Pod) -> Self {
-        let spec = pod.spec.as_ref();
-        let statuses = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.container_statuses.as_ref());
-        let containers = spec
-            .map(|spec| spec.containers.as_slice())
-            .unwrap_or_default();
-        let grace = spec
-            .and_then(|spec| spec.termination_grace_period_seconds)
-            .unwrap_or(30);
-        Self {
-            name: pod.metadata.name.clone().unwrap_or_default(),
-            uid: pod.metadata.uid.clone().unwrap_or_default(),
-            deleting: pod.metadata.deletion_timestamp.is_some(),
-            grace_seconds: clamp(grace),
-            containers: containers
-                .iter()
-                .map(|container| {
-                    let status =
-                        statuses.and_then(|all| all.iter().find(|one| one.name == container.name));
-                    (
-                        container.name.clone(),
-                        ContainerView::project(container, status),
-                    )
-                })
-                .collect(),
+    /// Takes in the pod's events, in any order. Every container's kills are known afterwards.
+    pub fn hear<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) {
+        for view in self.views_mut() {
+            view.kills.get_or_insert_default();
         }
+        for told in events.into_iter().filter_map(Told::parse) {
+            match told {
+                Told::Kill(name, kill) => {
+                    if let Some(view) = self.view_mut(&name) {
+                        view.kills.get_or_insert_default().push(kill);
+                    }
+                }
+                Told::Complaint(name, complaint) => {
+                    if let Some(view) = self.view_mut(&name) {
+                        view.complaints.push(complaint);
+                    }
+                }
+                Told::Trouble(trouble) => self.troubles.push(trouble),
+            }
+        }
+        keep_newest(&mut self.troubles, |trouble| trouble.last_at);
+        for view in self.views_mut() {
+            keep_newest(view.kills.get_or_insert_default(), |kill| kill.last_at);
+            keep_newest(&mut view.complaints, |complaint| complaint.last_at);
+        }
+    }
+
+    /// The container or init container of that name.
+    #[must_use]
+    pub fn view(&self, container: &str) -> Option<&ContainerView> {
+        self.containers
+            .get(container)
+            .or_else(|| self.init_containers.get(container))
+    }
+
+    fn view_mut(&mut self, container: &str) -> Option<&mut ContainerView> {
+        self.containers
+            .get_mut(container)
+            .or_else(|| self.init_containers.get_mut(container))
+    }
+
+    fn views_mut(&mut self) -> impl Iterator<Item = &mut ContainerView> {
+        self.containers
+            .values_mut()
+            .chain(self.init_containers.values_mut())
+    }
+
+    /// Whether the container was ready in this life. Known only when that was the pod's last turn:
+    /// the condition turned to False while it lived or just after, and not so early that it could
+    /// still tell of the life before.
+    #[must_use]
+    pub fn was_ready(&self, container: &ContainerView, life: &Life) -> bool {
+        container.has_readiness
+            && self.ready_turned.is_some_and(|turned| {
+                !turned.ready
+                    && turned.at.duration_since(life.started_at) > PUBLISHED
+                    && turned.at.duration_since(life.finished_at) <= PUBLISHED
+            })
     }
 }
 
 impl ContainerView {
-    fn project(container: &Container, status: Option<&ContainerStatus>) -> Self {
-        let guarding = container
-            .startup_probe
-            .as_ref()
-            .or(container.liveness_probe.as_ref());
-        let mut view = Self {
-            startup: container.startup_probe.as_ref().map(timings),
-            liveness: container.liveness_probe.as_ref().map(timings),
-            has_readiness: container.readiness_probe.is_some(),
-            probe_grace_seconds: guarding
-                .and_then(|probe| probe.termination_grace_period_seconds)
-                .map(clamp),
-            has_pre_stop: container
-                .lifecycle
-                .as_ref()
-                .is_some_and(|lifecycle| lifecycle.pre_stop.is_some()),
-            ..Self::default()
-        };
-        let Some(status) = status else { return view };
-        view.started = status.started;
-        view.ready = status.ready;
-        view.restart_count = status.restart_count;
-        let state = status.state.as_ref();
-        view.running_since = state
-            .and_then(|state| state.running.as_ref())
-            .and_then(|running| running.started_at.as_ref())
-            .map(|time| time.0);
-        view.waiting_reason = state
-            .and_then(|state| state.waiting.as_ref())
-            .and_then(|waiting| waiting.reason.clone());
-        let ended = state
-            .and_then(|state| state.terminated.as_ref())
-            .or_else(|| {
-                status
-                    .last_state
-                    .as_ref()
-                    .and_then(|state| state.terminated.as_ref())
-            });
-        view.last_life = ended.and_then(|ended| {
-            Some(Life {
-                started_at: ended.started_at.as_ref()?.0,
-                finished_at: ended.finished_at.as_ref()?.0,
-                exit_code: ended.exit_code,
-                reason: ended.reason.clone().unwrap_or_default(),
-            })
-        });
-        view
-    }
-
     /// The probe of this pod that guards its start.
     #[must_use]
     pub fn guard(&self) -> StartGuard {
@@ -220,17 +273,40 @@ impl ContainerView {
     pub fn healthy(&self) -> bool {
         self.running_since.is_some() && self.started != Some(false) && self.ready
     }
+
+    /// Whether the container is known to be healthy. Without a startup and a readiness probe the
+    /// status cannot tell; then it is once it has outlived every kill of its start.
+    #[must_use]
+    pub fn healthy_by(&self, pod: &PodView, now: Timestamp) -> bool {
+        let observable = self.startup.is_some() || self.has_readiness;
+        let survived = || {
+            let window = LifeWindow::of(pod, self);
+            window
+                .zip(self.running_since)
+                .is_none_or(|(window, since)| now.duration_since(since) > window.latest)
+        };
+        self.healthy() && (observable || survived())
+    }
+
+    /// The handler of the probe that an event names.
+    #[must_use]
+    pub fn handler(&self, probe: FailedProbe) -> Option<&Handler> {
+        match probe {
+            FailedProbe::Startup => self.startup_handler.as_ref(),
+            FailedProbe::Liveness => self.liveness_handler.as_ref(),
+        }
+    }
+
+    /// The number of the port that a handler asks.
+    #[must_use]
+    pub fn port(&self, handler: &Handler) -> Option<u16> {
+        let port = handler.port()?;
+        port.parse().ok().or_else(|| self.ports.get(port).copied())
+    }
 }
 
-fn timings(probe: &Probe) -> Timings {
-    Timings::from(probepilot_api::ProbeTimings {
-        initial_delay_seconds: probe.initial_delay_seconds,
-        period_seconds: probe.period_seconds,
-        timeout_seconds: probe.timeout_seconds,
-        failure_threshold: probe.failure_threshold,
-    })
-}
-
-fn clamp(seconds: i64) -> u32 {
-    u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)
+fn keep_newest<T>(told: &mut Vec<T>, last_at: impl Fn(&T) -> Timestamp) {
+    told.sort_by_key(&last_at);
+    let surplus = told.len().saturating_sub(MOST_TOLD);
+    told.drain(..surplus);
 }

@@ -174,6 +174,7 @@ pub fn killed_pod(liveness: Timings, lived: i64, now: Timestamp) -> PodView {
                     finished_at,
                     exit_code: 1,
                     reason: "Error".to_owned(),
+                    ..Life::default()
                 }),
                 kills: Some(vec![KillingEvent {
                     probe: FailedProbe::Liveness,
@@ -185,6 +186,7 @@ pub fn killed_pod(liveness: Timings, lived: i64, now: Timestamp) -> PodView {
             },
         )]
         .into(),
+        ..PodView::default()
     }
 }
 

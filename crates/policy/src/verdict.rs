@@ -1,25 +1,75 @@
-//! Why a container restarted, judged from one ended life.
+//! Why a container restarted, or what it is doing.
 //!
-//! Exit codes decide nothing: real probe kills exit 0, 1, 137 and 143 (catalogue, section 4).
+//! [`judge`] looks at the life that ended last, for the operator: it may ask to wait for an event.
+//! [`diagnose`] looks at the container as it is now, for people: it always answers.
+//!
+//! Exit codes decide nothing about kills: real probe kills exit 0, 1, 137 and 143 (catalogue,
+//! section 4). Words of the program explain only deaths that no probe caused. Where the evidence
+//! does not decide, the verdict is Unknown.
+
+mod clock;
+mod life;
+mod never;
+mod now;
+mod sentences;
+mod why;
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
-use probepilot_kubelet::{StartGuard, Timings};
 
-use crate::pod::{ContainerView, FailedProbe, KillingEvent, Life, PodView};
+pub use life::judge;
+pub use now::{Subject, diagnose};
+pub use why::{
+    Hindrance, HowKnown, NeverBecause, OwnTimeout, ProbeKill, StartupError, Undecided, Why,
+};
 
-/// Why a container restarted.
+/// The name of a verdict, as status, memory and `explain` show it. Source: design, section 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// The kubelet killed it because a probe failed before it was ever healthy.
+    /// The kubelet killed it because a probe failed before it was ever healthy. The only one that raises.
     StartupKill,
     /// The kubelet killed it because liveness failed after it had been healthy.
     SteadyStateKill,
+    /// The startup probe that the operator added no longer asks what liveness asks.
+    HandlerDrift,
+    /// The probe that killed it asks something that this program never answers.
+    ProbeNeverSucceeds,
     /// The kernel killed it for memory.
     OutOfMemory,
+    /// It gave up waiting for its own caches.
+    SyncTimeout,
+    /// It lost its leadership and ended.
+    LeaderLost,
+    /// It could not start: a right, a kind, a certificate, a flag, a port.
+    StartupError,
+    /// The kubelet could not start it.
+    NotStarted,
+    /// It runs, was never ready and never ended.
+    Unready,
+    /// Nothing is wrong.
+    Healthy,
     /// The evidence does not decide.
     Unknown,
+}
+
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::StartupKill,
+        Self::SteadyStateKill,
+        Self::HandlerDrift,
+        Self::ProbeNeverSucceeds,
+        Self::OutOfMemory,
+        Self::SyncTimeout,
+        Self::LeaderLost,
+        Self::StartupError,
+        Self::NotStarted,
+        Self::Unready,
+        Self::Healthy,
+        Self::Unknown,
+    ];
 }
 
 impl fmt::Display for Verdict {
@@ -28,14 +78,32 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// A verdict of a later version, or no verdict at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not the name of a verdict")]
+pub struct NotAVerdict;
+
+impl FromStr for Verdict {
+    type Err = NotAVerdict;
+
+    fn from_str(name: &str) -> Result<Self, NotAVerdict> {
+        Self::ALL
+            .into_iter()
+            .find(|verdict| verdict.to_string() == name)
+            .ok_or(NotAVerdict)
+    }
+}
+
 /// How sure a verdict is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Confidence {
-    /// Only the length of the life speaks.
+    /// Nothing decides.
+    None,
+    /// Only the length of the life or the program's own words speak.
     Inferred,
     /// The length of the life speaks, and so do earlier lives that nobody watched.
     InferredTwice,
-    /// An event or the runtime names the cause.
+    /// An event, the runtime or the status names the cause.
     Proven,
 }
 
@@ -45,19 +113,60 @@ impl fmt::Display for Confidence {
     }
 }
 
-/// A verdict about one life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Judgement {
-    /// Why it ended.
-    pub verdict: Verdict,
+/// A cause and how sure it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// What it is, with its evidence.
+    pub why: Why,
     /// How sure that is.
     pub confidence: Confidence,
+}
+
+impl Diagnosis {
+    fn new(why: Why, confidence: Confidence) -> Self {
+        Self { why, confidence }
+    }
+
+    fn unknown(why: Undecided) -> Self {
+        Self::new(Why::Unknown(why), Confidence::None)
+    }
+
+    /// The name of the cause.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.why.verdict()
+    }
+}
+
+/// A diagnosis of one life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Why it ended.
+    pub diagnosis: Diagnosis,
     /// When it ended.
     pub finished_at: Timestamp,
 }
 
+impl Judgement {
+    /// Why it ended.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.diagnosis.verdict()
+    }
+
+    /// How sure that is.
+    #[must_use]
+    pub fn confidence(&self) -> Confidence {
+        self.diagnosis.confidence
+    }
+}
+
 /// What can be said of a life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, and most are judgements"
+)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// A verdict.
     Judged(Judgement),
@@ -65,123 +174,6 @@ pub enum Finding {
     NotYet(SignedDuration),
     /// No life has ended.
     None,
-}
-
-/// How long after the end of a life a missing event may still arrive. Source: design, section 8.
-const EVENT_PATIENCE: SignedDuration = SignedDuration::from_secs(10);
-/// What a kill may take beyond preStop and grace, and the resolution of timestamps.
-const SLACK: SignedDuration = SignedDuration::from_secs(2);
-/// The kubelet writes the event before it stops the container; both stamps are whole seconds (K12).
-const EVENT_SLACK: SignedDuration = SignedDuration::from_secs(1);
-/// Restarts from which a container that nobody watched counts as looping.
-const LOOPING_RESTARTS: i32 = 3;
-
-/// Judges the container's last ended life.
-#[must_use]
-pub fn judge(pod: &PodView, container: &ContainerView, now: Timestamp) -> Finding {
-    let Some(life) = &container.last_life else {
-        return Finding::None;
-    };
-    let judged = |verdict, confidence| {
-        Finding::Judged(Judgement {
-            verdict,
-            confidence,
-            finished_at: life.finished_at,
-        })
-    };
-    if life.reason == "OOMKilled" {
-        return judged(Verdict::OutOfMemory, Confidence::Proven);
-    }
-    let Some(kills) = &container.kills else {
-        return Finding::NotYet(SignedDuration::ZERO);
-    };
-    let window = KillWindow::of(pod, container);
-    let within = window.is_some_and(|window| window.contains(life));
-    if let Some(kill) = kills.iter().find(|kill| kill.falls_into(life)) {
-        let verdict = match (kill.probe, container.guard()) {
-            (FailedProbe::Startup, _) => Verdict::StartupKill,
-            (FailedProbe::Liveness, StartGuard::Liveness(_)) if within => Verdict::StartupKill,
-            (FailedProbe::Liveness, _) => Verdict::SteadyStateKill,
-        };
-        return judged(verdict, Confidence::Proven);
-    }
-    if !within || container.healthy() {
-        return judged(Verdict::Unknown, Confidence::Inferred);
-    }
-    let waited = now.duration_since(life.finished_at);
-    if container.restart_count >= LOOPING_RESTARTS {
-        // Killing events stop after about six kills, so an earlier one speaks for this life too.
-        let confidence = if kills.is_empty() {
-            Confidence::InferredTwice
-        } else {
-            Confidence::Proven
-        };
-        return judged(Verdict::StartupKill, confidence);
-    }
-    if waited < EVENT_PATIENCE {
-        return Finding::NotYet(SignedDuration::from_secs(if waited.as_secs() < 3 {
-            1
-        } else {
-            3
-        }));
-    }
-    judged(Verdict::StartupKill, Confidence::Inferred)
-}
-
-impl KillingEvent {
-    /// Whether its last sighting lies in this life.
-    fn falls_into(&self, life: &Life) -> bool {
-        self.last_at >= life.started_at
-            && self.last_at.duration_since(life.finished_at) <= EVENT_SLACK
-    }
-}
-
-impl Life {
-    /// How long it ran.
-    #[must_use]
-    pub fn length(&self) -> SignedDuration {
-        self.finished_at.duration_since(self.started_at)
-    }
-}
-
-/// Lengths of life that a kill during the start can give.
-#[derive(Clone, Copy, Debug)]
-struct KillWindow {
-    earliest: SignedDuration,
-    latest: SignedDuration,
-}
-
-impl KillWindow {
-    /// The window of the pod's own probes, or `None` where no probe guards the start.
-    ///
-    /// The latest end adds the grace period, out of which preStop is paid as well (K12).
-    fn of(pod: &PodView, container: &ContainerView) -> Option<Self> {
-        let (StartGuard::Startup(timings) | StartGuard::Liveness(timings)) = container.guard()
-        else {
-            return None;
-        };
-        let grace = container
-            .probe_grace_seconds
-            .unwrap_or(pod.grace_seconds)
-            .max(2);
-        let seconds = |value: u32| SignedDuration::from_secs(value.into());
-        Some(Self {
-            earliest: seconds(timings.budget_seconds()),
-            latest: seconds(latest_kill_seconds(timings)) + seconds(grace) + SLACK,
-        })
-    }
-
-    fn contains(self, life: &Life) -> bool {
-        let length = life.length() + EVENT_SLACK;
-        length >= self.earliest && life.length() <= self.latest
-    }
-}
-
-/// Latest decision to kill a start that hangs: `D + P + (F-1)*max(P,T) + T` (K16).
-fn latest_kill_seconds(timings: Timings) -> u32 {
-    timings
-        .initial_delay_seconds
-        .saturating_add(timings.detection_seconds())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use probepilot_api::{BudgetSource, CountSelector, ProbePolicySpec, ProbeTimings};
 use serde_json::{Value, json};
 
-use super::{Ask, Asked, curve, lengthened, line, need, with_headroom};
+use super::{Ask, Asked, interpolate, lengthened, line, need, with_headroom};
 use crate::observation::{Count, Sample};
 use crate::policy::{CurvePoint, Policy};
 use crate::testing::{at, pods, seed_rules, spec, timings};

@@ -24,6 +24,7 @@ fn lived(length: i64) -> ContainerView {
             finished_at: at(BORN + length),
             exit_code: 1,
             reason: "Error".to_owned(),
+            ..Life::default()
         }),
         kills: Some(Vec::new()),
         ..ContainerView::default()
@@ -56,6 +57,7 @@ fn find(view: &ContainerView, now: Timestamp) -> Finding {
         deleting: false,
         grace_seconds: 10,
         containers: [("c".to_owned(), view.clone())].into(),
+        ..PodView::default()
     };
     judge(&pod, view, now)
 }
@@ -63,7 +65,7 @@ fn find(view: &ContainerView, now: Timestamp) -> Finding {
 /// The verdict long after the life ended.
 fn verdict(view: &ContainerView) -> (Verdict, Confidence) {
     match find(view, at(BORN + 100_000)) {
-        Finding::Judged(judgement) => (judgement.verdict, judgement.confidence),
+        Finding::Judged(judgement) => (judgement.verdict(), judgement.confidence()),
         other => panic!("{other:?}"),
     }
 }
@@ -73,7 +75,7 @@ fn verdict(view: &ContainerView) -> (Verdict, Confidence) {
 fn verdicts() {
     use Confidence::{Inferred, InferredTwice, Proven};
     use FailedProbe::{Liveness, Startup};
-    use Verdict::{OutOfMemory, StartupKill, SteadyStateKill, Unknown};
+    use Verdict::{OutOfMemory, StartupError, StartupKill, SteadyStateKill, Unknown};
     let healthy = |view: ContainerView| ContainerView {
         running_since: Some(at(BORN + 1000)),
         started: Some(true),
@@ -83,6 +85,10 @@ fn verdicts() {
     let often = |view: ContainerView| ContainerView {
         restart_count: 3,
         ..view
+    };
+    let exit = |exit_code, mut view: ContainerView| {
+        view.last_life.as_mut().unwrap().exit_code = exit_code;
+        view
     };
     let out_of_memory = |mut view: ContainerView| {
         view.last_life.as_mut().unwrap().reason = "OOMKilled".to_owned();
@@ -156,21 +162,33 @@ fn verdicts() {
             Inferred,
         ),
         (
-            "ended before a kill is possible",
+            "ended by itself with an error before a kill is possible",
             lived(38),
-            Unknown,
+            StartupError,
             Inferred,
         ),
         (
-            "the latest end: decision, grace and slack",
-            lived(72),
+            "the latest end of a program that stops by itself: decision and grace",
+            lived(71),
             StartupKill,
             Inferred,
         ),
-        ("ended after that", lived(73), Unknown, Inferred),
+        ("ended a second later", lived(72), Unknown, Confidence::None),
+        (
+            "the latest end by force: decision, grace and slack",
+            exit(137, lived(72)),
+            StartupKill,
+            Inferred,
+        ),
+        (
+            "ended after that",
+            exit(137, lived(73)),
+            Unknown,
+            Confidence::None,
+        ),
         (
             "the probe's own grace widens the window",
-            grace(60, lived(120)),
+            grace(60, lived(119)),
             StartupKill,
             Inferred,
         ),
@@ -178,7 +196,7 @@ fn verdicts() {
             "and narrows it, to 2 s at least",
             grace(0, lived(65)),
             Unknown,
-            Inferred,
+            Confidence::None,
         ),
         (
             "no probe guards the start",
@@ -187,13 +205,13 @@ fn verdicts() {
                 ..lived(57)
             },
             Unknown,
-            Inferred,
+            Confidence::None,
         ),
         (
             "it is healthy by now",
             healthy(lived(57)),
             Unknown,
-            Inferred,
+            Confidence::None,
         ),
         (
             "an event speaks though it is healthy by now",
@@ -228,7 +246,7 @@ fn verdicts() {
         (
             "unwatched and looping, but not in the window",
             often(lived(5)),
-            Unknown,
+            StartupError,
             Inferred,
         ),
     ];
@@ -239,14 +257,14 @@ fn verdicts() {
 
 /// Real probe kills exit 0, 1, 137 and 143 (catalogue, section 4).
 #[test]
-fn exit_codes_decide_nothing() {
+fn exit_codes_do_not_tell_a_kill_from_another_end() {
     let with_code = |exit_code, mut view: ContainerView| {
         view.last_life.as_mut().unwrap().exit_code = exit_code;
         verdict(&view)
     };
     for view in [
         lived(57),
-        lived(5),
+        lived(500),
         event(lived(57), FailedProbe::Liveness, BORN + 50),
         event(lived(5000), FailedProbe::Liveness, BORN + 4990),
     ] {

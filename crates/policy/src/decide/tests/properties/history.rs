@@ -392,6 +392,7 @@ fn wild_pod() -> impl Strategy<Value = PodView> {
             finished_at,
             exit_code,
             reason: if memory { "OOMKilled" } else { "Error" }.to_owned(),
+            ..Life::default()
         },
     );
     let view = (
@@ -422,6 +423,7 @@ fn wild_pod() -> impl Strategy<Value = PodView> {
                 },
             )]
             .into(),
+            ..PodView::default()
         },
     )
 }
