@@ -1,6 +1,7 @@
 //! What a container does over its life: how it answers probes, when it exits, what SIGTERM does.
 
 use crate::container::{Handler, Probe};
+use crate::kubelet::Kubelet;
 use crate::timeline::ProbeResult;
 use serde::{Deserialize, Serialize};
 
@@ -134,9 +135,14 @@ impl Life {
     ///
     /// An answer that comes at the very moment of the timeout still counts.
     #[must_use]
-    pub fn reply(&self, probe: &Probe, at_ms: u64) -> Reply {
+    pub fn reply(&self, probe: &Probe, kubelet: &Kubelet, at_ms: u64) -> Reply {
         let index = self.index_at(at_ms);
-        let reply = self.reply_alive(probe, at_ms, index);
+        let deadline = at_ms.saturating_add(u64::from(probe.timings.timeout_seconds) * 1000);
+        let reply = if probe.handler == Handler::Grpc && self.answer_of(index) == Answer::Refused {
+            self.redialled(probe, kubelet.redial_percent, at_ms, deadline)
+        } else {
+            self.reply_alive(probe, at_ms, deadline, index)
+        };
         match self.exit {
             // The process is gone: its sockets are reset, its commands cannot be run.
             Some(exit) if at_ms >= exit.at_ms => Reply::from_the_dead(probe.handler, at_ms),
@@ -144,14 +150,13 @@ impl Life {
                 ends_ms: exit.at_ms,
                 result: ProbeResult::Failure,
                 kind: ReplyKind::Cut,
-                index,
+                ..reply
             },
             _ => reply,
         }
     }
 
-    fn reply_alive(&self, probe: &Probe, at_ms: u64, index: Option<usize>) -> Reply {
-        let deadline = at_ms.saturating_add(u64::from(probe.timings.timeout_seconds) * 1000);
+    fn reply_alive(&self, probe: &Probe, at_ms: u64, deadline: u64, index: Option<usize>) -> Reply {
         let entry = index.map_or(
             Answering {
                 from_ms: 0,
@@ -168,6 +173,7 @@ impl Life {
                     result: ProbeResult::Failure,
                     kind: ReplyKind::TimedOut,
                     index,
+                    redials: 0,
                 }
             } else {
                 Reply {
@@ -175,6 +181,7 @@ impl Life {
                     result,
                     kind,
                     index,
+                    redials: 0,
                 }
             }
         };
@@ -188,7 +195,9 @@ impl Life {
             (Answer::Refused, Handler::Http | Handler::Tcp | Handler::Exec) => {
                 at_once(ProbeResult::Failure)
             }
-            (Answer::Hang, _) | (Answer::Refused, Handler::Grpc) => self
+            // Every dial until the deadline is refused, see `redialled`.
+            (Answer::Refused, Handler::Grpc) => timed_out(),
+            (Answer::Hang, _) => self
                 .answered_later(probe.handler, index)
                 .map_or_else(timed_out, |(from, latency, result)| {
                     answered(from, latency, result, ReplyKind::AnsweredLate)
@@ -199,8 +208,50 @@ impl Life {
                 result: ProbeResult::Errored,
                 kind: ReplyKind::Answered,
                 index,
+                redials: 0,
             },
         }
+    }
+
+    /// A refused gRPC attempt: the client dials again until the deadline, after longer and longer waits.
+    fn redialled(&self, probe: &Probe, percent: u32, at_ms: u64, deadline: u64) -> Reply {
+        let index = self.index_at(at_ms);
+        let (mut dial_ms, mut wait_ms, mut redials) = (at_ms, FIRST_REDIAL_MS, 0);
+        loop {
+            // The first wait alone has no jitter.
+            let jitter = if redials == 0 { 100 } else { percent };
+            dial_ms = dial_ms.saturating_add(wait_ms * u64::from(jitter) / 100);
+            wait_ms = wait_ms * 8 / 5;
+            if dial_ms > deadline {
+                return Reply {
+                    ends_ms: deadline,
+                    result: ProbeResult::Failure,
+                    kind: ReplyKind::TimedOut,
+                    index,
+                    redials,
+                };
+            }
+            redials += 1;
+            let then = self.index_at(dial_ms);
+            if self.answer_of(then) != Answer::Refused {
+                let reply = self.reply_alive(probe, dial_ms, deadline, then);
+                let kind = match reply.kind {
+                    ReplyKind::Answered => ReplyKind::AnsweredLate,
+                    other => other,
+                };
+                return Reply {
+                    kind,
+                    index,
+                    redials,
+                    ..reply
+                };
+            }
+        }
+    }
+
+    /// The answer of this entry; before the first nobody listens.
+    fn answer_of(&self, index: Option<usize>) -> Answer {
+        index.map_or(Answer::Refused, |index| self.answers[index].answer)
     }
 
     /// Who answers an attempt that waits: the first later entry that says anything.
@@ -224,6 +275,9 @@ impl Life {
         None
     }
 }
+
+/// grpc-go dials again 1 s after a refusal, and each further wait is 1.6 times the one before (backoff.go v1.79.3).
+const FIRST_REDIAL_MS: u64 = 1000;
 
 /// prober.go: maxProbeRetries.
 const TRIES: u64 = 3;
@@ -249,6 +303,9 @@ pub struct Reply {
     /// Index of the [`Answering`] in force when it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
+    /// How often a refused gRPC attempt dialled again (K8).
+    #[serde(default)]
+    pub redials: u32,
 }
 
 impl Reply {
@@ -263,6 +320,7 @@ impl Reply {
             },
             kind: ReplyKind::Cut,
             index: None,
+            redials: 0,
         }
     }
 }

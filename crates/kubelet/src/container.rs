@@ -39,7 +39,8 @@ pub enum Handler {
     /// `exec`: the answer is the command's exit code.
     Exec,
     /// `grpc`: dials until the timeout, so a refused connection also takes the whole timeout
-    /// (pkg/probe/grpc/grpc.go, `WithBlock`).
+    /// (pkg/probe/grpc/grpc.go, `WithBlock`). Between two dials it waits 1 s, 1.6 s, 2.56 s, ..., so it may miss a server that
+    /// began to serve before the timeout.
     Grpc,
 }
 

@@ -268,13 +268,14 @@ impl Engine {
         // A container that has ended, unnoticed yet, answers no more.
         let reply = match record.exit {
             Some(_) => Reply::from_the_dead(worker.probe.handler, age_ms),
-            None => life.reply(&worker.probe, age_ms),
+            None => life.reply(&worker.probe, &self.kubelet, age_ms),
         };
         worker.begin(seen.life, self.now_ms, started_ms, reply);
         let ticks = worker.ticker.count;
         self.note(0x100 + slot as u64);
         self.note(ticks);
         self.note(reply.index.map_or(0, |index| index as u64 + 1));
+        self.note(u64::from(reply.redials));
     }
 
     /// K7, K9: what a verdict changes.

@@ -77,6 +77,9 @@ pub struct Kubelet {
     /// A sync that waits for a back-off comes up to half as late again (pod_workers.go, jitter
     /// factor 0.5): 0 to 50 percent.
     pub sync_jitter_percent: u32,
+    /// Waits of a refused grpc probe before it dials a third time and more often, in percent of their nominal length: 80 to
+    /// 120, drawn anew for each (grpc-go, jitter 0.2).
+    pub redial_percent: u32,
 }
 
 impl Kubelet {
@@ -93,6 +96,7 @@ impl Kubelet {
             status_lag_ms: 0,
             start_cost_ms: 0,
             sync_jitter_percent: 0,
+            redial_percent: 100,
         }
     }
 }

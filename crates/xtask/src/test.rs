@@ -9,14 +9,20 @@ use probepilot_test_cluster::{Cluster, ClusterName, ClusterOptions, Progress};
 
 /// The cluster that all tests share.
 const CLUSTER: &str = "test";
+/// Asks tests/node/kubelet_diff for all configurations (its `FULL_VAR`).
+const FULL_VAR: &str = "PROBEPILOT_TEST_FULL";
 
 /// Run all tests: format, lints, generated files, unit tests, and tests on a real API server and a real kubelet
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cargo xtask test                     everything, as CI runs it
+  cargo xtask test --full              every generated pod on the real kubelet too: about 8 minutes more
   cargo xtask test --keep              and leave the cluster `test` running, so that the next run starts sooner
   cargo xtask test -- decide::         only tests whose name contains decide::")]
 pub struct Test {
+    /// Run all generated configurations on the real kubelet, not only some of each kind
+    #[arg(long)]
+    full: bool,
     /// Leave the cluster `test` running
     #[arg(long)]
     keep: bool,
@@ -58,12 +64,14 @@ impl Test {
 
 impl Test {
     fn tests(&self) -> Result<()> {
-        step(
-            "cargo test --workspace",
-            Command::new("cargo")
-                .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-                .args(&self.args),
-        )
+        let mut command = Command::new("cargo");
+        command
+            .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+            .args(&self.args);
+        if self.full {
+            command.env(FULL_VAR, "1");
+        }
+        step("cargo test --workspace", &mut command)
     }
 }
 
