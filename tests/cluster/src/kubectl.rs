@@ -9,6 +9,8 @@ use tokio::io::AsyncWriteExt;
 
 use crate::command::{show, tail};
 use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::tools::Tools;
 
 /// The longest a call may take unless [`Kubectl::within`] says otherwise.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -28,6 +30,16 @@ impl Kubectl {
             kubeconfig,
             deadline: DEADLINE,
         }
+    }
+
+    /// The built kubectl without a cluster, for what asks none, like `kubectl kustomize`. It is built where it is
+    /// not there yet.
+    pub fn offline(progress: &Progress) -> Result<Self> {
+        let tools = Tools::build(progress)?;
+        Ok(Self::new(
+            tools.program("kubectl"),
+            PathBuf::from("/dev/null"),
+        ))
     }
 
     /// With another deadline for each call.
