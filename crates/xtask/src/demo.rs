@@ -60,7 +60,11 @@ impl Demo {
         let install = story.install_operator();
         with_beats(progress, "installing the operator", install).await?;
         let measure = memory(&story);
-        let small = with_beats(progress, "measuring the operator in an empty cluster", measure);
+        let small = with_beats(
+            progress,
+            "measuring the operator in an empty cluster",
+            measure,
+        );
         let small = small.await?;
 
         let controller = self.killed(&story, progress).await?;
@@ -69,7 +73,11 @@ impl Demo {
         let after = controller.probes().await?;
 
         progress.say("the probes, as timings and the startup budget that they guarantee:");
-        for line in [HEAD.to_owned(), row("before", &before), row("after", &after)] {
+        for line in [
+            HEAD.to_owned(),
+            row("before", &before),
+            row("after", &after),
+        ] {
             progress.say(line.trim_end());
         }
         let large = memory(&story).await?;
@@ -103,18 +111,24 @@ impl Demo {
 
 /// What probepilot does about it: first only said, then done.
 async fn rescued(story: &Story, controller: &Controller, progress: &Progress) -> Result<()> {
-    progress.say("$ cat policy.yaml        # its windows are 0, so that nobody has to wait for them here");
+    progress.say(
+        "$ cat policy.yaml        # its windows are 0, so that nobody has to wait for them here",
+    );
     let policy = StoryPolicy::timings("Observe");
     let yaml = serde_saphyr::to_string(&policy.object(NAMESPACE))?;
     yaml.lines().for_each(|line| progress.say(line));
     progress.say("$ kubectl apply -f policy.yaml        # mode: Observe");
     controller.apply_policy(&policy).await?;
-    let seen = controller.status("the kill to be recognised", |status| status.verdict.is_some());
+    let seen = controller.status("the kill to be recognised", |status| {
+        status.verdict.is_some()
+    });
     with_beats(progress, "waiting for the verdict", seen).await?;
     show(story, progress).await?;
 
     progress.say("$ kubectl apply -f policy.yaml        # mode: Enforce");
-    controller.apply_policy(&StoryPolicy::timings("Enforce")).await?;
+    controller
+        .apply_policy(&StoryPolicy::timings("Enforce"))
+        .await?;
     let covered = controller.status("the write", |status| status.last_write.is_some());
     with_beats(progress, "waiting for the write", covered).await?;
     let restarts = with_beats(progress, "waiting for the new pod", controller.ready()).await?;

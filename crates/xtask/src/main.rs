@@ -1,5 +1,6 @@
 //! Developer commands. Each has a file of its own.
 
+mod bench;
 mod cluster;
 mod demo;
 mod r#gen;
@@ -19,6 +20,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::Bench),
     Cluster(cluster::Cluster),
     Demo(demo::Demo),
     Gen(r#gen::Gen),
@@ -28,8 +30,9 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Bench(command) => Box::pin(command.run()).await,
         Command::Cluster(command) => command.run().await,
-        Command::Demo(command) => command.run().await,
+        Command::Demo(command) => Box::pin(command.run()).await,
         Command::Gen(command) => command.run(),
         Command::Test(command) => command.run().await,
     };

@@ -103,10 +103,15 @@ pub(crate) fn containerd_answers(context: &Context) -> bool {
     run(ctr(context).arg("version")).is_ok()
 }
 
+/// The programs that images are made of. They are built together: one by one, each would choose other features of the crates that they
+/// share, and cargo would compile those again.
+const PROGRAMS: [&str; 3] = ["podcache", "probed", "probepilot"];
+
 /// Builds the program of a workspace package for images without a C library and returns its path: release, statically linked, for this
 /// machine's architecture. In a target folder of its own, since other compiler flags would rebuild everything in the shared one.
 pub fn build_static(package: &str) -> Result<PathBuf> {
     let workspace = workspace();
+    let others = PROGRAMS.into_iter().filter(|program| *program != package);
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let dir = workspace.join("target/static");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -116,13 +121,16 @@ pub fn build_static(package: &str) -> Result<PathBuf> {
             "build",
             "--release",
             "--locked",
-            "--package",
-            package,
             "--target",
             &target,
             "--target-dir",
         ])
         .arg(&dir)
+        .args(
+            std::iter::once(package)
+                .chain(others)
+                .flat_map(|program| ["--package", program]),
+        )
         .current_dir(&workspace)
         // What a test run or a coverage tool set for its own build would spoil this one.
         .env_remove("CARGO_ENCODED_RUSTFLAGS")

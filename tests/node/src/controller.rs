@@ -232,8 +232,13 @@ impl Controller {
     /// When one cannot be removed.
     pub async fn remove(&self) -> Result<()> {
         let binding = format!("{CONTROLLER}-{}", self.namespace);
-        self.kubectl(&["delete", "clusterrolebinding", &binding, "--ignore-not-found"])
-            .await?;
+        self.kubectl(&[
+            "delete",
+            "clusterrolebinding",
+            &binding,
+            "--ignore-not-found",
+        ])
+        .await?;
         let namespace = [
             "delete",
             "namespace",
@@ -278,7 +283,12 @@ impl std::fmt::Display for Controller {
 fn brief(containers: &[ContainerStatus]) -> String {
     let states: Vec<_> = containers
         .iter()
-        .map(|status| format!("ready: {}, restarts: {}", status.ready, status.restart_count))
+        .map(|status| {
+            format!(
+                "ready: {}, restarts: {}",
+                status.ready, status.restart_count
+            )
+        })
         .collect();
     format!("{states:?}")
 }

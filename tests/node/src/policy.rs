@@ -45,7 +45,8 @@ impl StoryPolicy {
     /// The object, as a user would write it.
     #[must_use]
     pub fn object(&self, namespace: &str) -> Value {
-        let mut behavior = json!({"raise": {"stabilizationWindowSeconds": 0, "minIntervalSeconds": 0}});
+        let mut behavior =
+            json!({"raise": {"stabilizationWindowSeconds": 0, "minIntervalSeconds": 0}});
         if self.lower != json!({}) {
             behavior["lower"] = self.lower.clone();
         }

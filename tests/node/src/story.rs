@@ -11,6 +11,7 @@ use kube::{Api, Client, ResourceExt};
 use podcache::{IMAGE as PODCACHE_IMAGE, Podcache};
 use probepilot_test_cluster::wait::{self, Seen};
 use probepilot_test_cluster::{Cluster, Image, Kubectl, PodFleet, Progress, build_static};
+use serde_json::{Value, json};
 
 use crate::controller::{Controller, Owner};
 
@@ -85,6 +86,27 @@ impl Story {
         // The CRD is not established yet when the first objects are applied; nothing of that kind is among them.
         self.kubectl(&["apply", "-k", &config.display().to_string()])
             .await?;
+        self.operator_ready().await
+    }
+
+    /// Lets the operator count that often.
+    ///
+    /// # Errors
+    /// When it does not come back with the other flag.
+    pub async fn count_every(&self, interval: Duration) -> Result<()> {
+        let more = json!([{
+            "op": "add",
+            "path": "/spec/template/spec/containers/0/args/-",
+            "value": format!("--count-interval={}s", interval.as_secs()),
+        }]);
+        let more = more.to_string();
+        let patch = ["patch", "deployment/probepilot", "--type=json", "-p", &more];
+        self.kubectl(&[&["-n", SYSTEM][..], &patch].concat())
+            .await?;
+        self.operator_ready().await
+    }
+
+    async fn operator_ready(&self) -> Result<()> {
         let rollout = [
             "rollout",
             "status",
@@ -92,6 +114,17 @@ impl Story {
             "--timeout=100s",
         ];
         self.kubectl(&[&["-n", SYSTEM][..], &rollout].concat())
+            .await?;
+        Ok(())
+    }
+
+    /// Applies an object, or a List of them, as its owner would.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn apply(&self, object: &Value) -> Result<()> {
+        self.kubectl
+            .run_with_input(["apply", "-f", "-"], &object.to_string())
             .await?;
         Ok(())
     }
@@ -180,12 +213,7 @@ impl Story {
     ///
     /// # Errors
     /// When it cannot be applied.
-    pub async fn deploy(
-        &self,
-        namespace: &str,
-        owner: Owner,
-        millicpu: u32,
-    ) -> Result<Controller> {
+    pub async fn deploy(&self, namespace: &str, owner: Owner, millicpu: u32) -> Result<Controller> {
         let (client, kubectl) = (self.client.clone(), self.kubectl.clone());
         Controller::deploy(client, kubectl, namespace, owner, millicpu).await
     }
