@@ -58,12 +58,17 @@ const CONTROLLERS: [Controller; 6] = [
 /// What is known of the controller of this image.
 #[must_use]
 pub fn find(image: &str) -> Option<&'static Controller> {
-    let repository = repository(image);
-    CONTROLLERS.iter().find(|controller| {
-        repository
-            .strip_suffix(controller.image)
-            .is_some_and(|before| before.is_empty() || before.ends_with('/'))
-    })
+    CONTROLLERS
+        .iter()
+        .find(|controller| is_image(image, controller.image))
+}
+
+/// Whether the repository of `image` ends with these parts.
+#[must_use]
+pub fn is_image(image: &str, name: &str) -> bool {
+    repository(image)
+        .strip_suffix(name)
+        .is_some_and(|before| before.is_empty() || before.ends_with('/'))
 }
 
 /// The image without tag and digest.

@@ -4,6 +4,7 @@
 //! call the same one. No client, clock, randomness or environment belongs in this crate: time comes
 //! in as an argument and everything observed as an [`Observation`].
 
+mod advice;
 mod baseline;
 mod catalogue;
 mod choose;
@@ -31,6 +32,7 @@ mod verdict;
 mod window;
 mod workload;
 
+pub use advice::{ADVICE_RULES, Advice, AdviceRule, Facts, Latency, Measured, advise};
 pub use baseline::{Baseline, BaselineRecord};
 pub use choose::choose;
 pub use condition::ConditionState;

@@ -4,6 +4,7 @@ mod check;
 mod cli;
 mod crd;
 mod duration;
+mod explain;
 mod logging;
 mod manifest;
 mod page;

@@ -99,7 +99,7 @@ fn verdicts() {
         probe_grace_seconds: Some(seconds),
         ..view
     };
-    let cases = [
+    let cases = vec![
         (
             "an event names liveness, in the window",
             event(lived(57), Liveness, BORN + 50),
