@@ -47,8 +47,12 @@ impl Input {
         Ok(inventory)
     }
 
-    /// Their names, for a message.
-    pub(crate) fn names(&self) -> String {
+    /// Whether standard input is one of them.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        self.files.iter().any(|file| file.as_os_str() == "-")
+    }
+
+    fn names(&self) -> String {
         let names: Vec<_> = self
             .files
             .iter()

@@ -2,7 +2,9 @@
 //!
 //! Every answer is the operator's own: [`operator`] asks `decide` of probepilot-policy.
 
+mod axes;
 mod curve;
+mod drawing;
 mod growth;
 mod operator;
 mod picture;
@@ -21,7 +23,7 @@ use curve::Curve;
 use operator::Operator;
 use range::Range;
 use report::{At, Over};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The largest count that a policy may name (the schema of atLeast).
@@ -45,11 +47,14 @@ Examples:
   What a chart renders, with one policy of several:
     helm template my-chart | probepilot plan -f policies.yaml -f - --policy my-policy
 
-The curve's bound is exact or approx (measured), lower (it took at least so long) or upper (at most).
-JSON of one count: count, needSeconds, budgetSeconds, detectionSeconds, startupProbe, livenessProbe,
-changed. JSON of a range: points has one of these for its first and last count and for each count at
-which the operator writes; survivesUpTo has the largest count of the range up to which no start is
-killed, with today's probes and with the policy's, or null where even the first count is too large.")]
+The curve: bound is exact or approx (measured), lower (it took at least so long) or upper (at most).
+A power law joins two neighbours and goes on beyond both ends; other columns are passed over.
+
+JSON of one count: count, needSeconds, budgetSeconds, detectionSeconds, startupProbe, livenessProbe
+and changed. JSON of a range: today's probes; in points one such object for the first and the last
+count and for each count at which the operator writes; with a curve, in survivesUpTo the largest
+count of the range up to which no start is killed by today's probes and by the policy's, or null
+where the first count is too large already; and in notes what to know before applying it.")]
 pub(crate) struct Args {
     #[command(flatten)]
     input: Input,
@@ -95,6 +100,9 @@ enum Output {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.input.reads_stdin() && args.curve.as_deref() == Some(Path::new("-")) {
+        anyhow::bail!("standard input can be read once: give -f or --curve a file");
+    }
     let inventory = args.input.load()?;
     let policy = policy::find(&inventory.sources, args.policy.as_deref())?;
     let operator = Operator::new(&policy, target::find(&inventory, &policy)?)?;

@@ -44,6 +44,18 @@ pub(super) struct Measured {
     pub(super) bound: Bound,
 }
 
+impl Measured {
+    /// Whole seconds: a budget of whole seconds covers a start exactly if it covers the next whole second.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the reader allows 0 to 10^9"
+    )]
+    pub(super) fn whole_seconds(&self) -> u32 {
+        self.seconds.ceil() as u32
+    }
+}
+
 /// Starts over a count: a power law between two neighbours, and beyond both ends.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Curve {
@@ -80,7 +92,7 @@ impl Curve {
             rising(measured.iter().filter(|point| point.bound != Bound::Lower));
         let above = |point: &&Measured| {
             point.bound == Bound::Lower
-                && (known.is_empty() || seconds(point) > interpolate(&known, point.count))
+                && (known.is_empty() || point.whole_seconds() > interpolate(&known, point.count))
         };
         let lower: Vec<&Measured> = measured.iter().filter(above).collect();
         let certain_to = match (known.as_slice(), lower.first()) {
@@ -147,19 +159,9 @@ impl Curve {
     ) -> Option<&Measured> {
         self.measured.iter().find(|point| {
             point.bound != Bound::Upper
-                && budget_seconds(point.count).is_some_and(|budget| seconds(point) > budget)
+                && budget_seconds(point.count).is_some_and(|budget| point.whole_seconds() > budget)
         })
     }
-}
-
-/// Whole seconds: a budget of whole seconds covers a start exactly if it covers the next whole second.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the reader allows 0 to 10^9"
-)]
-fn seconds(point: &Measured) -> u32 {
-    point.seconds.ceil() as u32
 }
 
 /// Points as the policy's curves have them: counts from 1, each once, and never falling.
@@ -168,7 +170,7 @@ fn rising<'a>(measured: impl Iterator<Item = &'a Measured>) -> Vec<CurvePoint> {
     for point in measured {
         let slowest = points.last().map_or(1, |last| last.seconds);
         let count = point.count.max(1);
-        let seconds = seconds(point).max(slowest);
+        let seconds = point.whole_seconds().max(slowest);
         match points.last_mut().filter(|last| last.count == count) {
             Some(last) => last.seconds = seconds,
             None => points.push(CurvePoint { count, seconds }),

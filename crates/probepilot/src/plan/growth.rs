@@ -61,3 +61,6 @@ pub(super) fn over(operator: &Operator, range: Range) -> anyhow::Result<Growth> 
     let last = operator.look(&workload, range.to)?;
     Ok(Growth { steps, last })
 }
+
+#[cfg(test)]
+mod tests;

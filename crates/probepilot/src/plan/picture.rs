@@ -1,6 +1,5 @@
 //! Plans as pictures: bars for one count, a log-log plot for a range.
 
-mod axes;
 mod bars;
 mod plot;
 

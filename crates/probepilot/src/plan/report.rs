@@ -188,6 +188,12 @@ impl<'a> Over<'a> {
         }
     }
 
+    /// The budget needed at a count, as far as the samples tell.
+    pub(super) fn need_at(&self, count: i64) -> Option<u32> {
+        let before = self.needs.iter().take_while(|(sample, _)| *sample <= count);
+        before.last().map(|(_, seconds)| *seconds)
+    }
+
     /// The rows: the first count, each write, and the last count.
     pub(super) fn rows(&self) -> Vec<&'a Answer> {
         let mut rows: Vec<&Answer> = self.growth.steps.iter().collect();

@@ -1,6 +1,7 @@
 //! A table, and what to know before applying it.
 
 use super::curve::{Curve, Measured};
+use super::drawing;
 use super::point::Today;
 use super::report::{At, Over, Subject, Survives};
 use crate::page::Page;
@@ -100,6 +101,12 @@ pub(super) fn over(over: &Over<'_>) -> String {
     {
         page.line("");
         page.entry("no write", &first.sentence);
+    }
+    if over.range.from < over.range.to {
+        page.line("");
+        for line in drawing::lines(over) {
+            page.line(line);
+        }
     }
     if let Some(survives) = over.survives {
         page.line("");

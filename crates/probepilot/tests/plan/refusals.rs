@@ -177,3 +177,14 @@ fn a_bad_curve_or_range_is_explained() {
         assert!(ran.stderr.contains(expected), "{name}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn standard_input_is_read_once() {
+    let ran = probepilot(&["plan", "-f", "-", "--curve", "-"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("give -f or --curve a file"),
+        "{}",
+        ran.stderr
+    );
+}

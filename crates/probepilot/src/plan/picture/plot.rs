@@ -1,9 +1,9 @@
 //! A range: need, budget, detection time and starts over the count, on log-log paper.
 
-use super::axes::{Axes, Frame, thousands};
 use super::{WIDTH, described, head, legend};
 use crate::picture::colours::{AMBER, BAND, BLUE, GREEN, GREY, INK, MUTED, PAPER, PURPLE, RED};
 use crate::picture::{self, At, Canvas, Font};
+use crate::plan::axes::{Axes, Frame, thousands};
 use crate::plan::curve::{Bound, Curve};
 use crate::plan::point::Point;
 use crate::plan::report::Over;
@@ -39,7 +39,7 @@ pub(in crate::plan) fn over(over: &Over<'_>) -> anyhow::Result<String> {
         head(canvas, &over.subject, &line, colour);
         Plot {
             over,
-            axes: axes(over),
+            axes: Axes::of(over, FRAME),
         }
         .draw(canvas);
     })
@@ -49,13 +49,7 @@ pub(in crate::plan) fn over(over: &Over<'_>) -> anyhow::Result<String> {
 fn sentence(over: &Over<'_>) -> String {
     let unit = over.subject.unit();
     let Some(survives) = over.survives else {
-        let writes = over.rows().iter().filter(|row| row.point.changed).count();
-        let plural = if writes == 1 { "" } else { "s" };
-        return format!(
-            "{writes} write{plural} from {} to {} {unit}",
-            thousands(over.range.from),
-            thousands(over.range.to)
-        );
+        return writes(over);
     };
     let up_to = |count: Option<i64>| {
         count.map_or_else(
@@ -70,6 +64,31 @@ fn sentence(over: &Over<'_>) -> String {
     )
 }
 
+/// The writes, the first few of them with their budgets.
+fn writes(over: &Over<'_>) -> String {
+    const NAMED: usize = 3;
+    let unit = over.subject.unit();
+    let writes: Vec<&Point> = over
+        .growth
+        .steps
+        .iter()
+        .map(|step| &step.point)
+        .filter(|point| point.changed)
+        .collect();
+    if writes.is_empty() {
+        return format!("no write up to {} {unit}", thousands(over.range.to));
+    }
+    let named = writes.iter().take(NAMED).filter_map(|point| {
+        let budget = point.budget_seconds?;
+        Some(format!("{budget} s from {} on", thousands(point.count)))
+    });
+    let mut parts: Vec<String> = named.collect();
+    if writes.len() > NAMED {
+        parts.push(format!("{} more", writes.len() - NAMED));
+    }
+    format!("budget by {unit}: {}", parts.join(", "))
+}
+
 fn verdict(over: &Over<'_>) -> RGBColor {
     let to = Some(over.range.to);
     match over.survives {
@@ -77,33 +96,6 @@ fn verdict(over: &Over<'_>) -> RGBColor {
         Some(survives) if survives.policy > survives.today => AMBER,
         _ => RED,
     }
-}
-
-fn axes(over: &Over<'_>) -> Axes {
-    let points: Vec<&Point> = over.rows().into_iter().map(|row| &row.point).collect();
-    let today = over.subject.today;
-    let drawn: Vec<u32> = points
-        .iter()
-        .flat_map(|point| [point.budget_seconds, point.detection_seconds])
-        .chain([today.budget_seconds, today.detection_seconds])
-        .flatten()
-        .chain(over.needs.iter().map(|(_, seconds)| *seconds))
-        .chain(over.curve.into_iter().flat_map(|curve| {
-            let inside = |count: &i64| (over.range.from..=over.range.to).contains(count);
-            let counts = curve.measured.iter().map(|point| point.count);
-            let ends = [over.range.from, over.range.to];
-            counts
-                .filter(inside)
-                .chain(ends)
-                .map(|count| curve.seconds(count))
-                .collect::<Vec<_>>()
-        }))
-        .collect();
-    Axes::new(
-        FRAME,
-        (over.range.from, over.range.to),
-        drawn.iter().copied(),
-    )
 }
 
 struct Plot<'a> {
@@ -170,7 +162,7 @@ impl Plot<'_> {
         }
         for point in &curve.measured {
             if (self.over.range.from..=self.over.range.to).contains(&point.count) {
-                let (x, y) = self.axes.place(point.count, curve_seconds(point.seconds));
+                let (x, y) = self.axes.place(point.count, point.whole_seconds());
                 mark(canvas, (x, y), point.bound);
             }
         }
@@ -244,13 +236,4 @@ fn mark(canvas: &mut Canvas<'_, '_>, (x, y): At, bound: Bound) {
         Bound::Lower => canvas.shape(vec![(x - 6, y + 4), (x + 6, y + 4), (x, y - 6)], AMBER),
         Bound::Upper => canvas.shape(vec![(x - 6, y - 4), (x + 6, y - 4), (x, y + 6)], AMBER),
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the reader allows 0 to 10^9"
-)]
-fn curve_seconds(seconds: f64) -> u32 {
-    seconds.round() as u32
 }

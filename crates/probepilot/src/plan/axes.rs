@@ -1,7 +1,8 @@
-//! Two logarithmic axes.
+//! Two logarithmic axes, for pictures and for drawings in text.
 
 use crate::picture::colours::{GRID, MUTED};
 use crate::picture::{At, Canvas, Font};
+use crate::plan::report::Over;
 
 /// The corners of a plot, in pixels.
 #[derive(Clone, Copy, Debug)]
@@ -26,14 +27,10 @@ pub(super) struct Axes {
 
 impl Axes {
     /// Axes that hold these counts and all of these seconds.
-    pub(super) fn new(
-        frame: Frame,
-        counts: (i64, i64),
-        seconds: impl Iterator<Item = u32> + Clone,
-    ) -> Self {
+    fn new(frame: Frame, counts: (i64, i64), seconds: &[u32]) -> Self {
         let counts = (ln(counts.0), ln(counts.1).max(ln(counts.0) + 0.5));
-        let least = seconds.clone().min().unwrap_or(1).max(1);
-        let most = seconds.max().unwrap_or(1).max(1);
+        let least = seconds.iter().min().copied().unwrap_or(1).max(1);
+        let most = seconds.iter().max().copied().unwrap_or(1).max(1);
         // Some air below and above.
         let (low, high) = (ln(least.into()) - 0.35, ln(most.into()) + 0.35);
         let missing = (2.3 - (high - low)).max(0.0);
@@ -42,6 +39,28 @@ impl Axes {
             counts,
             seconds: (low - missing / 2.0, high + missing / 2.0),
         }
+    }
+
+    /// Axes that hold everything there is to draw of a range.
+    pub(super) fn of(over: &Over<'_>, frame: Frame) -> Self {
+        let range = (over.range.from, over.range.to);
+        let inside = |count: &i64| (range.0..=range.1).contains(count);
+        let today = over.subject.today;
+        let mut drawn = vec![today.budget_seconds, today.detection_seconds];
+        for row in over.rows() {
+            drawn.extend([row.point.budget_seconds, row.point.detection_seconds]);
+        }
+        drawn.extend(over.needs.iter().map(|(_, seconds)| Some(*seconds)));
+        if let Some(curve) = over.curve {
+            let counts = curve.measured.iter().map(|point| point.count);
+            let counts = counts.filter(inside).chain([range.0, range.1]);
+            drawn.extend(counts.map(|count| Some(curve.seconds(count))));
+        }
+        Self::new(
+            frame,
+            range,
+            &drawn.into_iter().flatten().collect::<Vec<_>>(),
+        )
     }
 
     /// Where a count lies.
@@ -72,6 +91,17 @@ impl Axes {
         ln.exp().round() as i64
     }
 
+    /// Round counts along the axis.
+    pub(super) fn count_ticks(&self) -> Vec<i64> {
+        ticks(self.counts)
+    }
+
+    /// Round seconds along the axis.
+    pub(super) fn second_ticks(&self) -> Vec<u32> {
+        let ticks = ticks(self.seconds).into_iter();
+        ticks.filter_map(|tick| u32::try_from(tick).ok()).collect()
+    }
+
     /// Grid, ticks and names.
     pub(super) fn draw(&self, canvas: &mut Canvas<'_, '_>, unit: &str) {
         let Frame {
@@ -82,7 +112,7 @@ impl Axes {
         } = self.frame;
         let label = Font::new(12, MUTED);
         let mut before = i32::MIN;
-        for count in ticks(self.counts) {
+        for count in self.count_ticks() {
             let x = self.x(count);
             canvas.path(vec![(x, top), (x, bottom)], GRID, 1);
             // A label needs room beside its neighbour.
@@ -94,8 +124,8 @@ impl Axes {
             }
         }
         let mut above = i32::MAX;
-        for seconds in ticks(self.seconds) {
-            let y = self.y(u32::try_from(seconds).unwrap_or(u32::MAX));
+        for seconds in self.second_ticks() {
+            let y = self.y(seconds);
             canvas.path(vec![(left, y), (right, y)], GRID, 1);
             if y < above {
                 canvas.write((left - 8, y - 1), &format!("{seconds} s"), label.right());
