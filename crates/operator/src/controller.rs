@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use kube::runtime::controller::{self, Config, Error as ControllerError};
-use kube::runtime::{Controller, watcher};
+use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
 use kube::{Api, Client};
 use probepilot_api::ProbePolicy;
 
@@ -27,8 +27,11 @@ const DEBOUNCE: Duration = Duration::from_millis(50);
 pub async fn run(clients: Clients, options: PolicyOptions, metrics: Metrics, publisher: Publisher) {
     let (wake, mut woken) = Wake::channel();
     let api = policies(&clients.api, options.namespace.as_deref());
-    let controller = Controller::new(api, watcher::Config::default());
-    let store = controller.store();
+    let (store, writer) = reflector::store();
+    let events = watcher::watcher(api, watcher::Config::default());
+    // A policy that is deleted must be heard of at once: another may be waiting for its place.
+    let touched = events.reflect(writer).touched_objects();
+    let controller = Controller::for_stream(touched, store.clone());
     let context = Arc::new(Context::new(
         clients, options, metrics, store, publisher, wake,
     ));

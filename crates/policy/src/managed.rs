@@ -61,6 +61,16 @@ const ONE_SHOT: [&str; 7] = [
     "kubectl-set",
 ];
 
+/// Children of a probe that are no handler.
+const NUMBERS: [&str; 6] = [
+    "failureThreshold",
+    "initialDelaySeconds",
+    "periodSeconds",
+    "successThreshold",
+    "terminationGracePeriodSeconds",
+    "timeoutSeconds",
+];
+
 impl FieldOwner {
     /// What this manager does when one of its fields is changed by somebody else.
     ///
@@ -80,9 +90,20 @@ impl FieldOwner {
     /// Whether this manager owns the direct child `key` of `probe`.
     #[must_use]
     pub fn owns(&self, probe: ProbeField, key: &str) -> bool {
+        self.children(probe).contains(key)
+    }
+
+    /// Whether this manager owns the handler of `probe` by server-side apply.
+    #[must_use]
+    pub fn applies_handler(&self, probe: ProbeField) -> bool {
+        let mut children = self.children(probe).iter();
+        self.operation == Operation::Apply && children.any(|key| !NUMBERS.contains(&key.as_str()))
+    }
+
+    fn children(&self, probe: ProbeField) -> &BTreeSet<String> {
         match probe {
-            ProbeField::Liveness => self.liveness.contains(key),
-            ProbeField::Startup => self.startup.contains(key),
+            ProbeField::Liveness => &self.liveness,
+            ProbeField::Startup => &self.startup,
         }
     }
 }

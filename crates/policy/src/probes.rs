@@ -26,7 +26,9 @@ pub struct Wish {
     pub probe: GuardProbe,
 }
 
-/// Timings that a manager declares who would put them back.
+/// Timings that are left to a manager who would put them back, or who could not remove the probe any
+/// more: an applier that drops a probe of which we own a leaf is refused (S4), so the whole probe whose
+/// handler he applies is his.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     fields: Vec<HeldField>,
@@ -39,7 +41,7 @@ pub struct HeldField {
     pub probe: ProbeField,
     /// The timing.
     pub timing: TimingField,
-    /// Name of the manager that declares it.
+    /// Name of the manager that declares it, or the probe.
     pub manager: String,
 }
 
@@ -54,9 +56,10 @@ impl Held {
             [ProbeField::Liveness, ProbeField::Startup]
                 .into_iter()
                 .flat_map(move |probe| {
+                    let whole = owner.applies_handler(probe);
                     let owned = TimingField::ALL
                         .into_iter()
-                        .filter(move |timing| owner.owns(probe, timing.key()));
+                        .filter(move |timing| whole || owner.owns(probe, timing.key()));
                     owned.map(move |timing| HeldField {
                         probe,
                         timing,

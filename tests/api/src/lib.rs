@@ -13,6 +13,7 @@
 
 pub mod crd;
 pub mod proxy;
+pub mod stage;
 
 use std::fmt::Debug;
 use std::sync::Arc;

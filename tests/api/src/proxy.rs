@@ -1,4 +1,5 @@
-//! A small proxy in front of the API server that can be told to refuse requests.
+//! A small proxy in front of the API server that can be told to refuse requests, and to trap single
+//! ones on their way.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,11 @@ use kube::{Client, Config};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+mod trap;
+
+pub use trap::{Held, Moment, Struck, mutates};
+use trap::{Traps, Way};
 
 /// What the proxy does with requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +49,7 @@ pub struct Proxy {
     address: SocketAddr,
     mood: watch::Sender<Mood>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    traps: Traps,
     task: JoinHandle<()>,
 }
 
@@ -51,6 +58,7 @@ struct Desk {
     upstream: Client,
     mood: watch::Receiver<Mood>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    traps: Traps,
 }
 
 impl Proxy {
@@ -62,7 +70,9 @@ impl Proxy {
             upstream,
             mood: moods,
             seen: Arc::clone(&seen),
+            traps: Traps::default(),
         };
+        let traps = desk.traps.clone();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let router = Router::new().fallback(pass).with_state(desk);
@@ -73,6 +83,7 @@ impl Proxy {
             address,
             mood,
             seen,
+            traps,
             task,
         }
     }
@@ -84,6 +95,12 @@ impl Proxy {
         let mut config = Config::new(uri);
         namespace.clone_into(&mut config.default_namespace);
         config
+    }
+
+    /// Where it listens, for a kubeconfig.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Changes its mood. A change also ends all running answers, watches among them.
@@ -111,10 +128,14 @@ async fn pass(State(mut desk): State<Desk>, request: Request) -> Response {
         let mut seen = desk.seen.lock().expect("the log");
         seen.push(Seen {
             at: Instant::now(),
-            line,
+            line: line.clone(),
         });
         seen.len()
     };
+    let way = desk.traps.meet(&line).await;
+    if let Way::Refused(status) = way {
+        return (status, "refused by the test").into_response();
+    }
     let mood = *desk.mood.borrow();
     let path = request.uri().path();
     let of_status = request.method() == Method::PATCH && path.ends_with("/status");
@@ -129,7 +150,12 @@ async fn pass(State(mut desk): State<Desk>, request: Request) -> Response {
     head.headers.remove(AUTHORIZATION);
     let bytes = body.collect().await.expect("a body").to_bytes();
     let request = http::Request::from_parts(head, kube::client::Body::from(bytes.to_vec()));
-    match desk.upstream.send(request).await {
+    let answer = desk.upstream.send(request).await;
+    if let Way::Unanswered(strike) = way {
+        strike();
+        return (StatusCode::BAD_GATEWAY, "the answer was lost by the test").into_response();
+    }
+    match answer {
         Ok(answer) => {
             let (head, body) = answer.into_parts();
             let cut = async move {

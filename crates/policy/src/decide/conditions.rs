@@ -153,34 +153,27 @@ pub(super) fn yielded(
     ask: &Ask,
     held: &Held,
 ) -> ConditionState {
-    let (field, timing, name) = if current.startup.is_some() {
+    let (field, timing, name, from, to) = if current.startup.is_some() {
         (
             ProbeField::Startup,
             TimingField::FailureThreshold,
-            "startupProbe.failureThreshold",
+            "startupProbe",
+            &current.startup,
+            &free.startup,
         )
     } else {
         (
             ProbeField::Liveness,
             TimingField::InitialDelay,
-            "livenessProbe.initialDelaySeconds",
+            "livenessProbe",
+            &current.liveness,
+            &free.liveness,
         )
     };
     let manager = held.holder(field, timing).unwrap_or("another manager");
-    let snippet = match field {
-        ProbeField::Startup => snippet(
-            "startupProbe",
-            current.startup.as_ref(),
-            free.startup.as_ref(),
-        ),
-        ProbeField::Liveness => snippet(
-            "livenessProbe",
-            current.liveness.as_ref(),
-            free.liveness.as_ref(),
-        ),
-    };
+    let snippet = snippet(name, from.as_ref(), to.as_ref());
     let text = format!(
-        "needs a startup budget of {} s and has {} s, but {manager} declares {name} and would put it back: set {snippet} there, or stop declaring it",
+        "needs a startup budget of {} s and has {} s, but {manager} declares the {name}, which is left to it: set {snippet} there, or stop declaring it",
         ask.need_seconds,
         budget(current),
     );

@@ -325,13 +325,17 @@ fn what_fighting_managers_declare_is_held() {
             TimingField::InitialDelay,
             Some("kustomize-controller"),
         ),
-        (ProbeField::Liveness, TimingField::Period, None),
-        (ProbeField::Liveness, TimingField::Timeout, None),
+        (
+            ProbeField::Liveness,
+            TimingField::Period,
+            Some("kustomize-controller"),
+        ),
         (
             ProbeField::Startup,
             TimingField::FailureThreshold,
             Some("kustomize-controller"),
         ),
+        (ProbeField::Startup, TimingField::Period, None),
     ];
     for (probe, timing, expected) in cases {
         assert_eq!(held.holder(probe, timing), expected, "{probe:?} {timing:?}");

@@ -54,7 +54,7 @@ fn what_each_manager_leaves_to_us_at_10_000_pods() {
 }
 
 #[test]
-fn an_applier_that_declares_some_timings_leaves_the_others() {
+fn an_applier_that_declares_a_handler_keeps_all_its_timings() {
     let mut world = with(("kubectl", "Apply"), &liveness());
     let probe = &mut world.object["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:template"]
         ["f:spec"]["f:containers"];
@@ -64,7 +64,8 @@ fn an_applier_that_declares_some_timings_leaves_the_others() {
     declared.remove("f:timeoutSeconds");
     declared.remove("f:failureThreshold");
     world.step_at(10_000);
-    assert_eq!(world.timings(), pair("", "60/10/30/6"));
+    // With a leaf of ours in it he could not drop the probe any more (S4).
+    assert_eq!(world.timings(), pair("0/10/10/12", "30/10/10/2"));
 }
 
 #[test]
@@ -86,7 +87,9 @@ fn both_probes_declared_by_an_applier() {
             .unwrap()
             .message;
         assert!(
-            message.contains("kustomize-controller declares startupProbe.failureThreshold"),
+            message.contains(
+                "kustomize-controller declares the startupProbe, which is left to it: set startupProbe: {failureThreshold: 12} there"
+            ),
             "{message}"
         );
     }
