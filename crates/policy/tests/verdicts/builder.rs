@@ -7,6 +7,11 @@ use serde_json::{Value, json};
 
 /// Name of the container.
 pub const NAME: &str = "manager";
+/// What a probe gets where nobody listens.
+pub const REFUSED: &str =
+    "Get \"http://10.0.0.1:8081/healthz\": dial tcp 10.0.0.1:8081: connect: connection refused";
+/// What a probe gets where the socket is open and silent.
+pub const SILENT: &str = "Get \"http://10.0.0.1:8081/healthz\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
 /// When its last run ended, in seconds.
 const END: i64 = 1_800_000_000;
 

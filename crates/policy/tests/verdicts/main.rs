@@ -1,7 +1,7 @@
 //! Verdicts from whole objects: pods and events as the API server has them.
 //!
-//! [`captured`] holds objects of a real kubelet 1.36.3; [`field`] and [`rows`] are built with the
-//! strings of the threads they name.
+//! [`captured`] holds objects of a real kubelet 1.36.3; the others are built with the strings of the
+//! threads they name.
 
 #![allow(
     clippy::expect_used,
@@ -12,6 +12,8 @@
 
 mod builder;
 mod captured;
+mod ends;
 mod field;
+mod never;
 mod properties;
 mod rows;
