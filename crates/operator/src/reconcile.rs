@@ -183,7 +183,7 @@ impl Turn<'_> {
             if entry.precedes_our_write(workload) {
                 return Ok((Outcome::Kept, Some(SOON_AGAIN)));
             }
-            self.settle(entry, workload);
+            self.settle(entry, workload).await;
         }
         let now = Timestamp::now();
         let prior = entry.status.clone();

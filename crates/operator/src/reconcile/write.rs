@@ -1,5 +1,7 @@
 //! Writes of one policy's turn: the intent before, the probes, and what came of them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
@@ -14,6 +16,9 @@ use super::{Error, Outcome, REFUSED_RETRY, Turn};
 use crate::act::{Written, write_probes};
 use crate::context::key;
 use crate::policies::{Entry, Refused};
+
+/// Longest time that status waits for the events about a write.
+const TELLING: Duration = Duration::from_secs(3);
 
 impl Turn<'_> {
     /// Writes the probes, with the intent in status before.
@@ -52,7 +57,7 @@ impl Turn<'_> {
                     let mut queue = self.context.queue();
                     queue.begin(key(&self.key), deadline, Timestamp::now());
                 }
-                self.announce(workload, write.cause, &write.sentence);
+                self.announce(workload, write.cause, &write.sentence).await;
                 Outcome::Wrote
             }
             Written::Unneeded => Outcome::Kept,
@@ -82,17 +87,18 @@ impl Turn<'_> {
 
     /// Settles what a write before left open, and tells of it where it was done: whoever did it was
     /// stopped, or had no answer, before he could.
-    pub(super) fn settle(&self, entry: &mut Entry, workload: &Workload) {
+    pub(super) async fn settle(&self, entry: &mut Entry, workload: &Workload) {
         let Settled { status, done } = settle_intent(&entry.status, workload);
         entry.status = status;
         if let Some(intent) = done {
             let cause = intent.cause.unwrap_or(Cause::Raise);
-            self.announce(workload, cause, &intent.write.reason);
+            self.announce(workload, cause, &intent.write.reason).await;
         }
     }
 
-    /// Tells of a write that was done, once it is.
-    fn announce(&self, workload: &Workload, cause: Cause, sentence: &str) {
+    /// Tells of a write that was done. The events are out before status forgets the intent, so that an
+    /// operator that is stopped meanwhile tells of it when it is back: twice rather than never.
+    async fn announce(&self, workload: &Workload, cause: Cause, sentence: &str) {
         let (reason, metric) = match cause {
             Cause::Kill => ("ProbesRaised", "kill"),
             Cause::Raise => ("ProbesRaised", "raise"),
@@ -109,6 +115,7 @@ impl Turn<'_> {
         let target = workload_ref(workload);
         self.publish(self.object.object_ref(&()), Some(target.clone()), &event);
         self.publish(target, Some(self.object.object_ref(&())), &event);
+        self.context.publisher.flush(TELLING).await;
     }
 
     fn note_refusal(

@@ -199,3 +199,47 @@ async fn an_owner_ships_his_own_startup_probe() {
     operator.stop().await;
     stage.end().await;
 }
+
+/// The API server refuses two handlers in one probe, whoever wrote the first (S5), and the operator never
+/// hears of such a try. So an owner of a startup probe of another kind has to take ours away first.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owners_startup_probe_of_another_kind_needs_ours_out_of_the_way() {
+    let stage = Stage::new("writes-own-kind").await;
+    let manifest = web(chart_liveness("/healthz"));
+    stage
+        .kubectl(&["apply", "-f", "-"], &manifest)
+        .await
+        .unwrap();
+    stage.enforce(json!({})).await;
+    let operator = stage.start();
+    let liveness = "30/10/10/2 /healthz:61779";
+    stage
+        .until_shown(shown("0/10/10/7 /healthz:61779", liveness, 2))
+        .await;
+
+    let mut his = manifest.clone();
+    his["spec"]["template"]["spec"]["containers"][0]["startupProbe"] =
+        json!({"tcpSocket": {"port": 7}, "periodSeconds": 5, "failureThreshold": 3});
+    let refused = stage
+        .kubectl(&["apply", "-f", "-"], &his)
+        .await
+        .unwrap_err();
+    assert!(
+        refused.contains("may not specify more than 1 handler type"),
+        "{refused}"
+    );
+
+    stage.edit_policy("web", json!({"mode": "Observe"})).await;
+    let observing =
+        |status: &probepilot_api::ProbePolicyStatus| reason(status, "Ready") == "Observing";
+    stage.status("web", "Observing", observing).await;
+    let away = json!({"spec": {"template": {"spec": {"containers": [{"name": "a", "startupProbe": null}]}}}});
+    stage.edit("web", away).await;
+    stage.kubectl(&["apply", "-f", "-"], &his).await.unwrap();
+    stage.edit_policy("web", json!({"mode": "Enforce"})).await;
+    stage
+        .until_shown(shown(r#"0/5/1/13 tcpSocket {"port":7}"#, liveness, 5))
+        .await;
+    operator.stop().await;
+    stage.end().await;
+}
