@@ -9,12 +9,14 @@ mod baseline;
 mod catalogue;
 mod choose;
 mod condition;
+mod curve;
 mod decide;
 mod decision;
 mod events;
 mod evidence;
 mod gate;
 mod kills;
+mod learning;
 mod managed;
 mod need;
 mod observation;
@@ -25,6 +27,7 @@ mod policy;
 mod probes;
 mod queue;
 mod report;
+mod starts;
 #[cfg(test)]
 mod testing;
 mod timing;
@@ -36,6 +39,7 @@ pub use advice::{ADVICE_RULES, Advice, AdviceRule, Facts, Latency, Measured, adv
 pub use baseline::{Baseline, BaselineRecord};
 pub use choose::choose;
 pub use condition::ConditionState;
+pub use curve::{Curve, Evidence, Exponent};
 pub use decide::{decide, pinned};
 pub use decision::{Action, Cause, Decision, Event, Priority, Probes, Startup, Write};
 pub use evidence::{
@@ -43,6 +47,7 @@ pub use evidence::{
     Told, Trouble,
 };
 pub use kills::{KilledNow, Kills, unread};
+pub use learning::{Learned, Recommendation, Unlearned, recommendation};
 pub use managed::{FieldOwner, ManagedProbes, Operation, ProbeField, Temper};
 pub use need::{Ask, Asked, interpolate, need};
 pub use observation::{
@@ -56,6 +61,7 @@ pub use queue::{PolicyKey, RolloutQueue};
 pub use report::{
     Settled, intent, last_write, remember_write, settle_intent, status, worth_writing,
 };
+pub use starts::{MAX_KEYS, MAX_STARTS, MeasuredBy, Outcome, Start, StartKey, Starts, Template};
 pub use timing::TimingField;
 pub use verdict::{
     Confidence, Diagnosis, Finding, Hindrance, HowKnown, Judgement, NeverBecause, NotAVerdict,
