@@ -146,8 +146,9 @@ struct Corner {
     is_little: [bool; 3],
 }
 
-/// The aims cannot be met here by anybody: what covers one exponent at three times the count asks too
-/// much of another that the same starts would have given.
+/// In the first four nobody can meet the aims: what covers one exponent at three times the count asks
+/// too much of another that the same starts would have given. In the last two a record does not tell
+/// the budget that was in force, so a fast start is not known to be one of those that got through.
 const CORNERS: [Corner; 7] = [
     // Counts within a tenth say nothing about the exponent, so growth in proportion is taken.
     Corner {
