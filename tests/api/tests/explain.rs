@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::ListParams;
 use probepilot_test_api::Scene;
+use probepilot_test_api::program::program;
 use probepilot_test_cluster::BUSYBOX;
 use probepilot_test_cluster::wait::{self, Seen};
 use serde_json::{Value, json};
@@ -48,25 +48,11 @@ fn deployment(name: &str, script: &str, fields: &Value) -> Value {
     })
 }
 
+/// Kills after some 22 s, so that for as long after a kill its event is the newest.
 fn liveness(path: &str) -> Value {
     json!({"livenessProbe": {
-        "httpGet": {"path": path, "port": 8080}, "initialDelaySeconds": 3, "periodSeconds": 1, "failureThreshold": 2,
+        "httpGet": {"path": path, "port": 8080}, "initialDelaySeconds": 20, "periodSeconds": 1, "failureThreshold": 2,
     }})
-}
-
-/// The command, built where it is not there yet: no other package's test has a path to it.
-fn program() -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--package", "probepilot"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .expect("cargo");
-    assert!(built.success());
-    let own = std::env::current_exe().unwrap();
-    own.parent()
-        .and_then(Path::parent)
-        .unwrap()
-        .join("probepilot")
 }
 
 /// Runs the command to its end; what it printed.
@@ -185,7 +171,7 @@ async fn a_real_kubelets_kills_are_explained_online_from_a_file_and_through_kube
     }
     settled(&scene, &["slow", "lost"], &["well"], &["config"]).await;
 
-    let program = program();
+    let program = program().await;
     let kubeconfig = scene.cluster.kubeconfig();
     let explain = |target: &str| {
         let mut command = Command::new(&program);
@@ -203,8 +189,9 @@ async fn a_real_kubelets_kills_are_explained_online_from_a_file_and_through_kube
         output(&mut command, "")
     };
     for (name, verdict) in &expected {
-        let found = verdicts(&explain(&format!("deployment/{name}")));
-        assert_eq!(found, BTreeMap::from([(name.clone(), verdict.clone())]));
+        let printed = explain(&format!("deployment/{name}"));
+        let expected = BTreeMap::from([(name.clone(), verdict.clone())]);
+        assert_eq!(verdicts(&printed), expected, "{printed}");
     }
 
     // One pod, by its name.
@@ -233,7 +220,8 @@ async fn a_real_kubelets_kills_are_explained_online_from_a_file_and_through_kube
             .unwrap();
         let mut command = Command::new(&program);
         command.args(["explain", "-o", "json", "-f", "-"]);
-        assert_eq!(verdicts(&output(&mut command, &seen)), expected, "{form}");
+        let printed = output(&mut command, &seen);
+        assert_eq!(verdicts(&printed), expected, "{form}: {printed}");
     }
 
     // As a plugin: kubectl finds it by its name on the PATH.
@@ -259,7 +247,7 @@ async fn a_real_kubelets_kills_are_explained_online_from_a_file_and_through_kube
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_named() {
     let scene = Scene::new("explain-none").await;
-    let ran = Command::new(program())
+    let ran = Command::new(program().await)
         .args([
             "explain",
             "-n",

@@ -27,6 +27,20 @@ const SHORT_RUN: SignedDuration = SignedDuration::from_secs(10);
 /// Judges the container's last ended life.
 #[must_use]
 pub fn judge(pod: &PodView, container: &ContainerView, now: Timestamp) -> Finding {
+    find(pod, container, now, EVENT_PATIENCE)
+}
+
+/// The same for those who look once: no event is waited for.
+pub(super) fn judge_at_once(pod: &PodView, container: &ContainerView, now: Timestamp) -> Finding {
+    find(pod, container, now, SignedDuration::MIN)
+}
+
+fn find(
+    pod: &PodView,
+    container: &ContainerView,
+    now: Timestamp,
+    patience: SignedDuration,
+) -> Finding {
     let Some(life) = &container.last_life else {
         return Finding::None;
     };
@@ -37,6 +51,7 @@ pub fn judge(pod: &PodView, container: &ContainerView, now: Timestamp) -> Findin
         window: LifeWindow::of(pod, container),
         was_ready: pod.was_ready(container, life),
         healthy: container.healthy_by(pod, now),
+        patience,
     };
     match judging.diagnose(now) {
         Ok(diagnosis) => Finding::Judged(Judgement {
@@ -55,6 +70,7 @@ struct Judging<'a> {
     window: Option<LifeWindow>,
     was_ready: bool,
     healthy: bool,
+    patience: SignedDuration,
 }
 
 impl Judging<'_> {
@@ -74,7 +90,7 @@ impl Judging<'_> {
         }
         let waited = now.duration_since(self.life.finished_at);
         let in_window = self.in_window().is_some();
-        if in_window && !self.healthy && !self.looping() && waited < EVENT_PATIENCE {
+        if in_window && !self.healthy && !self.looping() && waited < self.patience {
             return Err(SignedDuration::from_secs(if waited.as_secs() < 3 {
                 1
             } else {

@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Confidence, Diagnosis, Finding, Hindrance, Undecided, Why, judge};
+use super::life::judge_at_once;
+use super::{Confidence, Diagnosis, Finding, Hindrance, Undecided, Why};
 use crate::evidence::{Complaint, ProbeKind, Quote};
 use crate::pod::{ContainerView, PodView, Role};
 
@@ -85,20 +86,10 @@ fn last_life(subject: Subject<'_>, now: Timestamp) -> Option<Diagnosis> {
         kills: Some(view.kills.clone().unwrap_or_default()),
         ..view.clone()
     };
-    match judge(pod, &view, now.max(patience(&view)?)) {
+    match judge_at_once(pod, &view, now) {
         Finding::Judged(judgement) => Some(judgement.diagnosis),
         Finding::NotYet(_) | Finding::None => None,
     }
-}
-
-/// A time at which nothing is waited for any more.
-fn patience(view: &ContainerView) -> Option<Timestamp> {
-    let life = view.last_life.as_ref()?;
-    Some(
-        life.finished_at
-            .saturating_add(SignedDuration::from_mins(1))
-            .unwrap_or(Timestamp::MAX),
-    )
 }
 
 /// A container that is over and has done its work: a completed init container or task.

@@ -242,13 +242,18 @@ impl Scene {
 
     /// The diagnosis 100 s after the end, and its sentences.
     pub fn diagnose(&self) -> (Diagnosis, Vec<String>) {
+        self.diagnose_after(100)
+    }
+
+    /// The same so many seconds after the end.
+    pub fn diagnose_after(&self, seconds: i64) -> (Diagnosis, Vec<String>) {
         let pod = self.view();
         let subject = Subject {
             pod: &pod,
             name: NAME,
             view: &pod.containers[NAME],
         };
-        let diagnosis = diagnose(subject, Timestamp::from_second(END + 100).unwrap());
+        let diagnosis = diagnose(subject, Timestamp::from_second(END + seconds).unwrap());
         let evidence = diagnosis.evidence(subject);
         (diagnosis, evidence)
     }

@@ -198,3 +198,19 @@ fn probes_that_never_succeed_and_lives_in_between() {
     ];
     check(&cases);
 }
+
+/// Without readiness and startup probe a running container counts as ready. That it runs again says
+/// nothing until it has outlived every kill of its start (72 s here).
+#[test]
+fn a_container_that_nobody_asks_is_not_well_because_it_runs() {
+    let scene = lived(57, 1, "Error")
+        .without("readinessProbe")
+        .running(true, true);
+    let verdict = |seconds| {
+        let (diagnosis, _) = scene.diagnose_after(seconds);
+        (diagnosis.verdict(), diagnosis.confidence)
+    };
+    assert_eq!(verdict(0), (Verdict::StartupKill, Confidence::Inferred));
+    assert_eq!(verdict(72), (Verdict::StartupKill, Confidence::Inferred));
+    assert_eq!(verdict(73), (Verdict::Unknown, Confidence::None));
+}
