@@ -28,7 +28,6 @@ mod write;
 const RESYNC: Duration = Duration::from_mins(5);
 /// After a write, or one that came too late, the watches bring news within a moment.
 const SOON: Duration = Duration::from_secs(1);
-const SOON_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// A refused write is tried again after so long; somebody has to change something first.
 const REFUSED_RETRY: Duration = Duration::from_mins(1);
 /// Waits after failed reconciles double up to this. The whole process is slowed down together when
@@ -181,7 +180,7 @@ impl Turn<'_> {
         }
         if let Target::Found(workload) = &observation.target {
             if entry.precedes_our_write(workload) {
-                return Ok((Outcome::Kept, Some(SOON_AGAIN)));
+                return Ok((Outcome::Kept, Some(SignedDuration::ZERO)));
             }
             self.settle(entry, workload).await;
         }

@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams};
-use probepilot_test_api::stage::{Shown, Stage, chart_liveness, shown, sync_message, until, web};
+use probepilot_test_api::stage::{Stage, chart_liveness, shown, sync_message, until, web};
 use probepilot_test_cluster::wait::Seen;
 use serde_json::{Value, json};
 
@@ -181,7 +181,6 @@ async fn where_a_restart_hurts_a_write_rides_with_the_owners_rollout() {
             .patch(&pod.name_any(), &PatchParams::default(), &free)
             .await;
     }
-    let _ = Shown::of(&stage.get("web").await, "a");
     operator.stop().await;
     stage.end().await;
 }
