@@ -195,14 +195,13 @@ impl Life {
             (Answer::Refused, Handler::Http | Handler::Tcp | Handler::Exec) => {
                 at_once(ProbeResult::Failure)
             }
-            // Every dial until the deadline is refused, see `redialled`.
-            (Answer::Refused, Handler::Grpc) => timed_out(),
             (Answer::Hang, _) => self
                 .answered_later(probe.handler, index)
                 .map_or_else(timed_out, |(from, latency, result)| {
                     answered(from, latency, result, ReplyKind::AnsweredLate)
                 }),
-            (Answer::Drop, _) => timed_out(),
+            // Refused for as long as it dials, see `redialled`.
+            (Answer::Refused, Handler::Grpc) | (Answer::Drop, _) => timed_out(),
             (Answer::Error, _) => Reply {
                 ends_ms: at_ms.saturating_add(entry.latency_ms.saturating_mul(TRIES)),
                 result: ProbeResult::Errored,

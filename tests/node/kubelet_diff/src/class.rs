@@ -6,7 +6,7 @@ use probepilot_kubelet::{Answer, Handler, OnSigterm, Probe};
 use serde::Serialize;
 
 use crate::Config;
-use crate::predict::{End, Prediction};
+use crate::predict::{End, Past, Prediction};
 
 /// The classes that issue 4 asks for, and some more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -80,7 +80,7 @@ pub fn classes(config: &Config, prediction: &Prediction) -> BTreeSet<Class> {
         entries.iter().any(|entry| holds(entry.answer))
             || (entries.is_empty() && holds(Answer::Refused))
     };
-    let first = prediction.fate(&[]);
+    let first = prediction.fate(&Past::default());
     let ends = |holds: fn(End) -> bool| {
         first.is_some_and(|fate| fate.endings.keys().any(|end| holds(*end)))
     };
@@ -161,8 +161,8 @@ fn six_kills(config: &Config, prediction: &Prediction) -> bool {
                 .until_next
                 .is_some_and(|window| window.earliest_ms >= 10_000)
         });
-    let six = |history: &Vec<End>| {
-        history.len() >= 6 && history.iter().all(|end| matches!(end, End::Killed(_)))
+    let six = |past: &Past| {
+        past.ends.len() >= 6 && past.ends.iter().all(|end| matches!(end, End::Killed(_)))
     };
     config.lives >= 6 && waits && prediction.fates.keys().any(six)
 }

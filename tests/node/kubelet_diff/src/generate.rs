@@ -1,6 +1,6 @@
 //! Configurations from a seed.
 //!
-//! Each [`Recipe`] is a shape; the seed draws its numbers. All moments are multiples of 250 ms (see [`crate::predict`]), and periods
+//! Each [`Recipe`] is a shape; the seed draws its numbers. All moments are multiples of 500 ms (see [`crate::predict`]), and periods
 //! are small, so that a life is short and the phases are few.
 
 mod recipes;

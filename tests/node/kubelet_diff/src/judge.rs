@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::Config;
 use crate::observe::{Seen, SeenKill, SeenLife};
-use crate::predict::{End, Ending, Fate, Prediction, Window};
+use crate::predict::{End, Ending, Fate, Past, Prediction, Window};
 
 /// How much later than the simulated one the real kubelet may act on a busy node of two cores.
 pub const LATE_MS: u64 = 1_000;
@@ -72,17 +72,20 @@ impl Judged {
 /// Compares. `now` is when `seen` was read, in whole seconds since 1970.
 #[must_use]
 pub fn judge(config: &Config, prediction: &Prediction, seen: &Seen, now: i64) -> Judged {
-    let mut history = Vec::new();
+    let mut past = Past::default();
     let mut rows = Vec::new();
     let mut kills = seen.kills.iter().copied().peekable();
     let nothing = Fate::default();
     for (index, life) in seen.lives.iter().enumerate() {
-        let fate = prediction.fate(&history).unwrap_or(&nothing);
+        let fate = prediction.fate(&past).unwrap_or(&nothing);
         // In order of time: a life may begin in the very second in which its predecessor was killed.
         let next = seen.lives.get(index + 1);
         let kill = kills.next_if(|kill| is_of(*kill, life, next));
         let row = judge_life(index, life, kill, next, fate, now);
-        history.extend(row.end);
+        if let (Some(end), Some(next)) = (row.end, next) {
+            let decided = row.killed.unwrap_or(row.lasted) + life.started;
+            past.then(end, next.started - decided);
+        }
         rows.push(row);
     }
     let mut mismatches = whole(config, seen);

@@ -1,20 +1,23 @@
 //! What may happen to a configuration: for each history of a pod, how the next life may end, and when.
 //!
 //! The simulation is run for every value of what a real node leaves to chance, and the results are united. All of it
-//! lies on a lattice of 250 ms:
+//! lies on a lattice of 500 ms:
 //!
 //! | chance | values | why these |
 //! |---|---|---|
 //! | phase of the workers (K1, K2) | all of the least common multiple of the periods | a ticker may stand anywhere |
 //! | part of a second at which the container starts | 0 to 999 ms | `startedAt` is cut to the second (K2) |
 //! | status lag | 0 to 1000 ms | the kubelet relists its containers every second (pkg/kubelet/pleg/generic.go) |
-//! | cost of a start | 0 to 2000 ms | containerd and runc on a busy node |
-//! | lateness of a sync after a back-off | 0 to 50 % | K13 |
+//! | cost of a start | 0 to 6000 ms | containerd and runc on a node that shares two cores with compilers; 4 s were seen |
+//! | lateness of a sync after a back-off | 0 or 50 % | K13 |
 //! | waits between the dials of a refused grpc probe | 80 to 120 % | grpc-go's jitter (K8) |
-//! | the program's clock ahead of `startedAt` | 0 to 250 ms | containerd takes the time after `runc start` has returned |
+//! | the program's clock ahead of `startedAt` | 0 or 500 ms | containerd takes the time after `runc start` has returned |
 //!
 //! Since all moments of a configuration are multiples of the lattice, the course of a run can change only at a phase that
 //! is one too; so each phase is tried on the lattice and a millisecond before the next point, and no border is missed.
+//!
+//! A worker's ticker outlives its container (K1), so how long a restart took decides where the ticks fall in the next life.
+//! That time is the machine's and is seen, to the second; so a life is predicted for its [`Past`], which contains it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +28,7 @@ use probepilot_kubelet::{
 use serde::Serialize;
 
 use crate::Config;
+use crate::judge::LATE_MS;
 
 /// How a life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -82,45 +86,67 @@ pub struct Fate {
     pub may_go_on: bool,
 }
 
-/// What may become of a pod's container: the fate of each life, by how those before it ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Prediction {
-    /// Key: the ends of all earlier lives.
-    pub fates: BTreeMap<Vec<End>, Fate>,
+/// What is known of a container when it starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Past {
+    /// How all earlier lives ended.
+    pub ends: Vec<End>,
+    /// Whole seconds, as shown, from the decision that ended the last life (its Killing event, or its own end) to this start;
+    /// `None` for a first life, and after a wait: then the ticks may fall anywhere.
+    restarted_after: Option<i64>,
 }
 
-const LATTICE_MS: u64 = 250;
+/// A restart that takes so long has waited. Unit: seconds.
+const WAITED: i64 = 10;
+
+impl Past {
+    /// The past of the life that comes after one more end, so many shown seconds after it.
+    pub fn then(&mut self, end: End, restarted_after: i64) {
+        self.ends.push(end);
+        self.restarted_after = (restarted_after < WAITED).then_some(restarted_after);
+    }
+}
+
+/// What may become of a pod's container: the fate of each life, by its past.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prediction {
+    /// Every past that is possible.
+    pub fates: BTreeMap<Past, Fate>,
+}
+
+const LATTICE_MS: u64 = 500;
+const LONGEST_START_MS: u64 = 6000;
 /// The union over all that is chance.
 #[must_use]
 pub fn predict(config: &Config) -> Prediction {
-    let observed_ms = u64::from(config.observe_seconds) * 1000;
     // A life that begins while somebody looks and has not ended by then does not end.
-    let until_ms = observed_ms + u64::from(config.longest_life_seconds) * 1000;
+    let until_ms = observed_ms(config) + u64::from(config.longest_life_seconds) * 1000;
     let mut prediction = Prediction::default();
     for chance in Chance::all(config) {
         let timeline = simulate(&chance.scenario(config, until_ms));
-        prediction.add(&timeline, observed_ms, config.lives);
+        prediction.add(&timeline, chance.start_cost_ms, config);
         let waits = |event: &Event| matches!(event.kind, EventKind::BackOff { .. });
         if timeline.events.iter().any(waits) {
             let late = Chance {
                 sync_jitter_percent: 50,
                 ..chance
             };
-            prediction.add(
-                &simulate(&late.scenario(config, until_ms)),
-                observed_ms,
-                config.lives,
-            );
+            let timeline = simulate(&late.scenario(config, until_ms));
+            prediction.add(&timeline, late.start_cost_ms, config);
         }
     }
     prediction
 }
 
+fn observed_ms(config: &Config) -> u64 {
+    u64::from(config.observe_seconds) * 1000
+}
+
 impl Prediction {
-    /// The fate of a life after these.
+    /// The fate of a life with this past.
     #[must_use]
-    pub fn fate(&self, history: &[End]) -> Option<&Fate> {
-        self.fates.get(history)
+    pub fn fate(&self, past: &Past) -> Option<&Fate> {
+        self.fates.get(past)
     }
 
     /// Whether a probe may kill any life.
@@ -131,24 +157,57 @@ impl Prediction {
             .any(|fate| fate.endings.keys().any(|end| matches!(end, End::Killed(_))))
     }
 
-    fn add(&mut self, timeline: &Timeline, observed_ms: u64, lives: usize) {
-        let mut history = Vec::new();
+    fn add(&mut self, timeline: &Timeline, start_cost_ms: u64, config: &Config) {
+        let observed_ms = observed_ms(config);
+        let mut pasts = vec![Past::default()];
         // One life more may have begun when enough have ended.
-        for (index, life) in timeline.lives.iter().enumerate().take(lives + 1) {
+        for (index, life) in timeline.lives.iter().enumerate().take(config.lives + 1) {
             // Later lives are beyond what is looked at, and may be cut off by the end of the run.
             if life.started_ms > observed_ms {
                 return;
             }
-            let fate = self.fates.entry(history.clone()).or_default();
-            let Some(end) = end_of(life) else {
-                fate.may_go_on = true;
+            let next = timeline.lives.get(index + 1);
+            let end = end_of(life);
+            for past in &pasts {
+                let fate = self.fates.entry(past.clone()).or_default();
+                match end {
+                    Some(end) => {
+                        let ending = fate.endings.entry(end).or_default();
+                        ending.add(life, next, start_cost_ms);
+                    }
+                    None => fate.may_go_on = true,
+                }
+            }
+            let (Some(end), Some(next)) = (end, next) else {
                 return;
             };
-            let ending = fate.endings.entry(end).or_default();
-            ending.add(life, timeline.lives.get(index + 1));
-            history.push(end);
+            pasts = pasts_after(&pasts[0], end, decided_ms(life), next);
         }
     }
+}
+
+/// The pasts of a life as they may be shown: the time between two moments that are each cut to the second may be shown as
+/// anything less than a second away from it. And the decision may come [`LATE_MS`] after the tick that it follows from,
+/// which makes the restart look as much shorter.
+fn pasts_after(past: &Past, end: End, decided_ms: u64, next: &LifeRecord) -> Vec<Past> {
+    let took_ms = next.started_ms.saturating_sub(decided_ms);
+    let from = took_ms.saturating_sub(1000 + LATE_MS).div_ceil(1000);
+    let to = (took_ms + 1000) / 1000;
+    let mut pasts: Vec<Past> = (from..=to)
+        .map(|shown| {
+            let mut past = past.clone();
+            past.then(end, i64::try_from(shown).unwrap_or(i64::MAX));
+            past
+        })
+        .collect();
+    pasts.dedup();
+    pasts
+}
+
+/// When it was decided that this life is over.
+fn decided_ms(life: &LifeRecord) -> u64 {
+    let by_itself = life.exit.map_or(life.started_ms, |exit| exit.at_ms);
+    life.kill.map_or(by_itself, |kill| kill.at_ms)
 }
 
 fn end_of(life: &LifeRecord) -> Option<End> {
@@ -160,7 +219,7 @@ fn end_of(life: &LifeRecord) -> Option<End> {
 }
 
 impl Ending {
-    fn add(&mut self, life: &LifeRecord, next: Option<&LifeRecord>) {
+    fn add(&mut self, life: &LifeRecord, next: Option<&LifeRecord>, start_cost_ms: u64) {
         let since_start = |ms: u64| {
             let since = ms.cast_signed() - life.reported_started_ms;
             u64::try_from(since).unwrap_or(0)
@@ -172,7 +231,10 @@ impl Ending {
             Window::include(&mut self.finished, since_start(exit.at_ms));
             self.codes.insert(exit.code);
             if let Some(next) = next {
-                Window::include(&mut self.until_next, next.started_ms - exit.at_ms);
+                // Each start takes its own time, whatever the one before took.
+                let waited_ms = (next.started_ms - exit.at_ms).saturating_sub(start_cost_ms);
+                Window::include(&mut self.until_next, waited_ms);
+                Window::include(&mut self.until_next, waited_ms + LONGEST_START_MS);
             }
         }
     }
@@ -207,9 +269,9 @@ impl Chance {
         };
         let mut all = Vec::new();
         for &offset_ms in &offsets {
-            for wall_offset_ms in [0, 250, 500, 750, 999] {
+            for wall_offset_ms in [0, 500, 999] {
                 for status_lag_ms in [0, 500, 1000] {
-                    for start_cost_ms in [0, 500, 1000, 2000] {
+                    for start_cost_ms in (0..=LONGEST_START_MS).step_by(500) {
                         for &ahead_ms in ahead {
                             all.extend(redials.iter().map(|&redial_percent| Self {
                                 offset_ms,

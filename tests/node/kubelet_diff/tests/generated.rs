@@ -10,7 +10,7 @@ use probepilot_kubelet::{Answer, Failing, Handler, KillWindow, ProbeKind};
 use probepilot_test_kubelet_diff::Config;
 use probepilot_test_kubelet_diff::class::{Class, classes};
 use probepilot_test_kubelet_diff::generate::{SEED, generate};
-use probepilot_test_kubelet_diff::predict::{End, Prediction, predict};
+use probepilot_test_kubelet_diff::predict::{End, Past, Prediction, predict};
 
 /// The configurations of the seed that runs by default, predicted once for all tests.
 fn generated() -> &'static [(Config, Prediction)] {
@@ -94,7 +94,7 @@ fn a_first_life_that_is_never_well_is_killed_in_the_closed_forms_window() {
             continue;
         }
         let closed = KillWindow::never_healthy(&probe.timings, failing);
-        let fate = prediction.fate(&[]).expect("a first life");
+        let fate = prediction.fate(&Past::default()).expect("a first life");
         assert!(!fate.may_go_on, "{}", config.name);
         let killed = fate.endings[&End::Killed(kind)].killed.expect("a kill");
         assert_eq!(killed.earliest_ms, closed.earliest_ms, "{}", config.name);

@@ -92,8 +92,8 @@ fn what_fits_and_what_does_not() {
         (
             "a wait nobody predicted",
             never_well(),
-            killed(9, 14, 19),
-            20,
+            killed(9, 14, 23),
+            24,
             1,
         ),
         ("who was to survive goes on", well(), going_on(), 50, 0),

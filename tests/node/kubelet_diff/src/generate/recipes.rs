@@ -7,7 +7,7 @@ use probepilot_kubelet::{Answer, Container, Handler, Life, OnSigterm, Probe};
 
 use super::{Draft, Recipe, life, timings};
 
-const QUARTER_MS: u64 = 250;
+const HALF_MS: u64 = 500;
 
 /// All shapes: name, how many in a full run, how many of them in every run.
 pub(super) const ALL: &[Recipe] = &[
@@ -127,7 +127,7 @@ fn draw(rng: &mut Rng, handler: Handler) -> Probe {
 
 /// A multiple of the lattice.
 fn moment(rng: &mut Rng, ms: RangeInclusive<u64>) -> u64 {
-    rng.u64(ms.start().div_ceil(QUARTER_MS)..=ms.end() / QUARTER_MS) * QUARTER_MS
+    rng.u64(ms.start().div_ceil(HALF_MS)..=ms.end() / HALF_MS) * HALF_MS
 }
 
 fn some_handler(rng: &mut Rng) -> Handler {
