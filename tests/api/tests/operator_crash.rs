@@ -12,6 +12,7 @@
 )]
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -64,7 +65,7 @@ impl Process {
 
     async fn start(&self, stage: &Stage) {
         let program = program().await;
-        let kubeconfig = std::env::temp_dir().join(format!("{}.kubeconfig", stage.scene.ns()));
+        let kubeconfig = kubeconfig(stage);
         let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "x",
             "clusters": [{"name": "x", "cluster": {"server": stage.proxy.url()}}], "users": [{"name": "x", "user": {}}],
             "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x", "namespace": stage.scene.ns()}}]});
@@ -103,6 +104,10 @@ impl Drop for Process {
             self.kill();
         }
     }
+}
+
+fn kubeconfig(stage: &Stage) -> PathBuf {
+    std::env::temp_dir().join(format!("{}.kubeconfig", stage.scene.ns()))
 }
 
 /// Prepares what happens in `story` and says where it must end.
@@ -315,6 +320,7 @@ async fn strike(story: Story, nth: usize, moment: Moment) -> bool {
     }
     check(&stage, &end, &case).await;
     process.kill();
+    fs::remove_file(kubeconfig(&stage)).expect("the kubeconfig");
     stage.end().await;
     hit
 }
