@@ -13,17 +13,20 @@ pub enum ConditionType {
     InSync,
     /// Whether the target's container is in a crash loop now.
     CrashLooping,
+    /// Whether kills go on although the budget may grow no further.
+    Exhausted,
     /// Whether every count that the rules use was read lately.
     CountFresh,
 }
 
 impl ConditionType {
     /// Every condition type, in the order in which status lists them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Ready,
         Self::TargetFound,
         Self::InSync,
         Self::CrashLooping,
+        Self::Exhausted,
         Self::CountFresh,
     ];
 }
@@ -149,6 +152,14 @@ reasons! {
     BackOff => CrashLooping True,
     /// Two startup kills within 10 minutes.
     RepeatedKills => CrashLooping True,
+    /// The budget may still grow after a kill.
+    RaisesLeft => Exhausted False,
+    /// crashLoop.enabled is false, so kills raise nothing.
+    RaisesDisabled => Exhausted False,
+    /// The start was killed again after crashLoop.maxRaises raises.
+    MaxRaises => Exhausted True,
+    /// The start was killed again, and limits.maxStartupSeconds allows no larger budget.
+    MaxStartup => Exhausted True,
     /// Every count was read lately.
     Counted => CountFresh True,
     /// The policy has no rules, so nothing is counted.

@@ -9,6 +9,7 @@
 
 mod behavior;
 mod conditions;
+mod crash_loop;
 mod crd;
 mod policy;
 mod rules;
@@ -19,12 +20,13 @@ pub use behavior::{
     Apply, Behavior, GuardProbe, Limits, LowerBehavior, LowerPolicy, RaiseBehavior, RaisePolicy,
 };
 pub use conditions::{ConditionStatus, ConditionType, Reason};
+pub use crash_loop::CrashLoop;
 pub use crd::{crd, crd_yaml, reference_markdown};
 pub use policy::{Mode, ProbePolicy, ProbePolicySpec, TargetKind, TargetRef};
 pub use rules::{CountSelector, Linear, Point, ScalingRule, Step};
 pub use status::{
-    BudgetSource, CountStatus, Intent, JudgedLife, LastWrite, Memory, Pending, ProbePair,
-    ProbePolicyStatus, StartupStatus, WriteCause,
+    BudgetSource, CountStatus, Exhaustion, Floor, Intent, JudgedLife, LastWrite, Memory, Pending,
+    ProbePair, ProbePolicyStatus, RaiseSeries, StartupStatus, WriteCause,
 };
 pub use timings::ProbeTimings;
 
@@ -36,6 +38,9 @@ pub const FIELD_MANAGER: &str = "probepilot";
 
 /// Annotation on a workload: what its owner wants and what was written, as JSON.
 pub const BASELINE_ANNOTATION: &str = "probepilot.dev/baseline";
+
+/// Annotation on a policy: a time, RFC 3339. Kills before it no longer count: an exhausted policy may raise again.
+pub const RETRY_ANNOTATION: &str = "probepilot.dev/retry";
 
 /// Annotation on a workload or namespace: any value but `false` keeps the operator's hands off.
 pub const IGNORE_ANNOTATION: &str = "probepilot.dev/ignore";

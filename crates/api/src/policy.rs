@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Apply, Behavior, Limits, ProbePolicyStatus, ScalingRule};
+use crate::{Apply, Behavior, CrashLoop, Limits, ProbePolicyStatus, ScalingRule};
 
 /// What a ProbePolicy asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -54,6 +54,12 @@ use crate::{Apply, Behavior, Limits, ProbePolicyStatus, ScalingRule};
         priority = 1
     ),
     printcolumn(
+        name = "Raises",
+        type_ = "integer",
+        json_path = ".status.raises",
+        priority = 1
+    ),
+    printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='InSync')].reason",
@@ -79,7 +85,11 @@ pub struct ProbePolicySpec {
     #[schemars(length(max = 8))]
     pub rules: Vec<ScalingRule>,
 
-    /// The range into which the budgets that rules ask for are clipped; the owner's own values are never clipped. Default: 10 to 1800 seconds.
+    /// What kills by a probe may do to the budget. Default: each raises it to twice the killed life, at most 4 times in a row.
+    #[serde(default)]
+    pub crash_loop: CrashLoop,
+
+    /// The range into which the budgets that rules and kills ask for are clipped; the owner's own values are never clipped. Default: 10 to 1800 seconds.
     #[serde(default)]
     pub limits: Limits,
 

@@ -36,6 +36,11 @@ pub struct ProbePolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup: Option<StartupStatus>,
 
+    /// Raises in a row because of kills, without a healthy start between them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub raises: Option<i64>,
+
     /// The counts that the rules used, one entry for each thing counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
@@ -57,7 +62,7 @@ pub struct ProbePolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_write: Option<LastWrite>,
 
-    /// Ready, TargetFound, InSync, CrashLooping and CountFresh.
+    /// Ready, TargetFound, InSync, CrashLooping, Exhausted and CountFresh.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), transform = bound_conditions, extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -113,7 +118,7 @@ pub struct StartupStatus {
     #[schemars(range(min = 0))]
     pub baseline_detection_seconds: Option<i64>,
 
-    /// What decides the need: Owner, Rule or Limit.
+    /// What decides the need: Owner, Rule, Raise or Limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<BudgetSource>,
 
@@ -130,7 +135,9 @@ pub enum BudgetSource {
     Owner,
     /// A rule.
     Rule,
-    /// A rule, clipped by limits.
+    /// A kill.
+    Raise,
+    /// A rule or a kill, clipped by limits.
     Limit,
 }
 
@@ -187,6 +194,12 @@ pub struct Memory {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub judged: Vec<JudgedLife>,
+    /// What kills showed to be too little; the need stays at or above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<Floor>,
+    /// The raises that go on now; unset once a start was healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<RaiseSeries>,
     /// A write that was about to happen; cleared once its outcome is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
@@ -211,6 +224,45 @@ pub struct Pending {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub earlier: Vec<CountStatus>,
+}
+
+/// A budget that a kill asked for. It holds for the same program while the count is at least 80 % of what it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Floor {
+    /// The budget. Unit: seconds.
+    #[schemars(range(min = 0))]
+    pub seconds: i64,
+    /// The count at the kill. Unset when none was known. Unit: objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub count: Option<i64>,
+    /// Image, command, arguments and size of the CPU limit, as a checksum.
+    #[schemars(length(max = 64))]
+    pub key: String,
+}
+
+/// Raises in a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RaiseSeries {
+    /// How many there were so far. Unit: raises.
+    #[schemars(range(min = 0))]
+    pub raises: i64,
+    /// When the last killed life ended.
+    pub killed_at: Time,
+    /// Why there may be no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exhausted: Option<Exhaustion>,
+}
+
+/// Why the budget may grow no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Exhaustion {
+    /// After crashLoop.maxRaises raises.
+    MaxRaises,
+    /// limits.maxStartupSeconds allows no more.
+    MaxStartup,
 }
 
 /// One life of the container that was judged.

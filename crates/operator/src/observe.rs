@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
-use probepilot_api::{ProbePolicy, ProbePolicyStatus};
+use probepilot_api::{ProbePolicy, ProbePolicyStatus, RETRY_ANNOTATION};
 use probepilot_policy::{
     Brake, Observation, PodView, Policy, Refusal, Slot, Target, Workload, choose, pinned, unread,
 };
@@ -56,11 +57,17 @@ pub async fn observe(
         duplicate_of,
         brake: context.options.read_only.then_some(Brake::ReadOnly),
         slot: Slot::None,
+        retry: retry(object),
         refusal,
         counts,
         target,
         pods,
     }
+}
+
+/// From when on the policy's author wants kills to count again.
+fn retry(object: &ProbePolicy) -> Option<Timestamp> {
+    object.annotations().get(RETRY_ANNOTATION)?.parse().ok()
 }
 
 /// Reads the Killing events of pods that restarted and were not judged yet. Whether there are any.

@@ -11,9 +11,11 @@ use crate::events;
 use crate::gate::{Change, Closed, Gate, gate};
 use crate::kills::Kills;
 use crate::need::{Asked, need};
-use crate::observation::{Observation, Slot, Target};
+use crate::observation::{Count, Observation, Slot, Target};
 use crate::policy::Policy;
 use crate::probes::{Held, budget};
+use crate::raise::{self, Scene};
+use crate::starts::StartKey;
 use crate::workload::{ContainerProbes, Workload};
 
 mod conditions;
@@ -35,7 +37,8 @@ pub fn decide(
         .conditions
         .extend(conditions::counts(policy, observation));
     decision.conditions.sort_by_key(ConditionState::kind);
-    decision.events = events::of(&decision, prior);
+    let told = events::of(&decision, prior);
+    decision.events.extend(told);
     decision
 }
 
@@ -72,7 +75,11 @@ fn look(
         memory(prior).judged.as_slice(),
         now,
     );
+    let floor = memory(prior).floor;
+    let known = floor.map(|floor| StartKey::from(floor.key));
+    let program = workload.program(&current.name).cloned().unwrap_or_default();
     let case = Case {
+        key: program.key(&known),
         policy,
         observation,
         prior,
@@ -111,6 +118,7 @@ fn blank(
             ..memory(prior)
         },
         counts: observation.counts.clone(),
+        raises: prior.raises,
         verdict: None,
         look_again: None,
     }
@@ -128,6 +136,8 @@ struct Case<'a> {
     workload: &'a Workload,
     current: &'a ContainerProbes,
     kills: Kills,
+    /// Of the program that the template runs.
+    key: StartKey,
     now: Timestamp,
 }
 
@@ -149,7 +159,8 @@ impl Case<'_> {
             decision.conditions.extend(conditions::duplicate(other));
             return decision;
         }
-        let asked = need(self.policy, &self.observation.counts, liveness(&baseline));
+        self.weigh_kills(&baseline, &mut decision);
+        let asked = self.asked(&self.observation.counts, &baseline, &decision.memory);
         decision.startup = self.startup(&baseline, &asked);
         let plan = self.plan(&baseline, &held, &asked, &mut decision);
         decision.probes = Some(Probes {
@@ -169,19 +180,64 @@ impl Case<'_> {
         decision
     }
 
+    /// Begins, continues or ends a series of raises.
+    fn weigh_kills(&self, baseline: &Baseline, decision: &mut Decision) {
+        let scene = Scene {
+            key: &self.key,
+            rules: &need(self.policy, &self.observation.counts, liveness(baseline)),
+            budget_seconds: budget(self.current),
+            all_healthy: self.all_healthy(),
+            retry: self.observation.retry,
+        };
+        let weighed = raise::weigh(
+            self.policy,
+            &self.kills,
+            scene,
+            &mut decision.memory,
+            self.now,
+        );
+        if let Some(left) = weighed.look_again {
+            decision.look_again = Some(sooner(decision.look_again, left));
+        }
+        if let Some(raises) = weighed.ended {
+            decision
+                .events
+                .push(messages::ended(raises, budget(self.current)));
+        }
+        let series = decision.memory.series.as_ref();
+        decision.raises = series.map(|series| series.raises);
+        decision
+            .conditions
+            .push(conditions::exhausted(self.policy, series, self.current));
+    }
+
+    /// Whether the target's pods are all there and healthy.
+    fn all_healthy(&self) -> bool {
+        let mut pods = self.observation.pods.iter().peekable();
+        let settled = !self.workload.rollout.in_progress && pods.peek().is_some();
+        settled
+            && pods.all(|pod| {
+                let view = pod.containers.get(&self.current.name);
+                view.is_some_and(|view| view.healthy_by(pod, self.now))
+            })
+    }
+
+    /// What rules ask at these counts, and never less than what kills showed to be too little.
+    fn asked(&self, counts: &[Count], baseline: &Baseline, memory: &Memory) -> Asked {
+        let rules = need(self.policy, counts, liveness(baseline));
+        let (floor, limits) = (memory.floor.as_ref(), self.policy.limits);
+        raise::with_floor(&rules, floor, &self.key, limits)
+    }
+
     fn startup(&self, baseline: &Baseline, asked: &Asked) -> Startup {
         let budget_seconds = self.current.guard().budget_seconds();
         let (count, need_seconds, source) = match asked {
             Asked::Ask(ask)
                 if ask.need_seconds > baseline.probes.guard().budget_seconds().unwrap_or(0) =>
             {
-                (Some(ask.count), Some(ask.need_seconds), Some(ask.source))
+                (ask.count, Some(ask.need_seconds), Some(ask.source))
             }
-            Asked::Ask(ask) => (
-                Some(ask.count),
-                Some(ask.need_seconds),
-                Some(BudgetSource::Owner),
-            ),
+            Asked::Ask(ask) => (ask.count, Some(ask.need_seconds), Some(BudgetSource::Owner)),
             Asked::Nothing { count } => (*count, budget_seconds, Some(BudgetSource::Owner)),
             Asked::Unknown => (None, None, None),
         };
@@ -297,7 +353,15 @@ impl Case<'_> {
                 baseline: baseline.probes.timings(),
                 written: wanted.timings(),
             },
-            sentence: messages::why(cause, rides, from_seconds, to_seconds, asked, &self.kills),
+            sentence: messages::why(
+                cause,
+                rides,
+                from_seconds,
+                to_seconds,
+                asked,
+                &self.kills,
+                memory(self.prior).series.as_ref(),
+            ),
             progress_deadline_seconds: self.workload.rollout.progress_deadline_seconds,
             takes_slot: matches!(cause, Cause::Raise | Cause::Lower) && !rides,
             probes: wanted,

@@ -29,6 +29,8 @@ pub struct Decision {
     pub memory: Memory,
     /// The counts that were used.
     pub counts: Vec<Count>,
+    /// Raises in a row because of kills.
+    pub raises: Option<i64>,
     /// The verdict to show.
     pub verdict: Option<Verdict>,
     /// When to look again although nothing was seen to change.

@@ -38,7 +38,7 @@ fn about(state: &ConditionState, prior: &ProbePolicyStatus) -> Option<Event> {
             .find(|condition| condition.type_ == name);
         before.is_some_and(|condition| condition.status == ConditionStatus::False.to_string())
     };
-    let was_looping = || {
+    let was_true = || {
         prior
             .conditions
             .iter()
@@ -61,8 +61,9 @@ fn about(state: &ConditionState, prior: &ProbePolicyStatus) -> Option<Event> {
             (state.reason == Reason::WouldShorten, false)
         }
         // A loop goes back and forth between its two reasons; only its beginning and end are news.
-        (ConditionType::CrashLooping, ConditionStatus::True) => (!was_looping(), true),
-        (ConditionType::CrashLooping, _) => (was_looping(), false),
+        (ConditionType::CrashLooping, ConditionStatus::True) => (!was_true(), true),
+        (ConditionType::Exhausted, ConditionStatus::True) => (true, true),
+        (ConditionType::CrashLooping | ConditionType::Exhausted, _) => (was_true(), false),
         (_, ConditionStatus::False) => (true, true),
         (_, ConditionStatus::True) => (was_false(&kind), false),
         (_, ConditionStatus::Unknown) => (false, false),

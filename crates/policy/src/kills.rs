@@ -24,6 +24,8 @@ pub struct Kills {
     pub new: Vec<(String, Judgement)>,
     /// A pod that its probe kills now, with the budget in seconds that its own probes gave it.
     pub killed_now: Option<KilledNow>,
+    /// The pod that its probe kills now under the largest budget; of those, the longest life.
+    pub killed_most: Option<KilledNow>,
     /// A pod waits in CrashLoopBackOff.
     pub backing_off: bool,
     /// Two startup kills within ten minutes, and the container is not healthy.
@@ -43,6 +45,10 @@ pub struct KilledNow {
     pub budget_seconds: u32,
     /// Proven or inferred.
     pub confidence: Confidence,
+    /// How long the killed life was, in seconds, rounded up.
+    pub life_seconds: u32,
+    /// When it ended.
+    pub finished_at: Timestamp,
 }
 
 /// Pods whose last life has to be judged and needs their events for it.
@@ -152,20 +158,26 @@ impl Kills {
         }
         let proven = judged.confidence == Confidence::Proven.to_string();
         let budget = view.guard().budget_seconds().unwrap_or(u32::MAX);
-        if self
-            .killed_now
-            .as_ref()
-            .is_none_or(|worst| budget < worst.budget_seconds)
-        {
-            self.killed_now = Some(KilledNow {
-                pod: pod.name.clone(),
-                budget_seconds: budget,
-                confidence: if proven {
-                    Confidence::Proven
-                } else {
-                    Confidence::InferredTwice
-                },
-            });
+        let lived = life.finished_at.duration_since(life.started_at).as_secs();
+        let killed = KilledNow {
+            pod: pod.name.clone(),
+            budget_seconds: budget,
+            confidence: if proven {
+                Confidence::Proven
+            } else {
+                Confidence::InferredTwice
+            },
+            life_seconds: u32::try_from(lived).unwrap_or(0),
+            finished_at: life.finished_at,
+        };
+        let strength = |killed: &KilledNow| (killed.budget_seconds, killed.life_seconds);
+        let most = self.killed_most.as_ref();
+        if most.is_none_or(|most| strength(&killed) > strength(most)) {
+            self.killed_most = Some(killed.clone());
+        }
+        let least = self.killed_now.as_ref();
+        if least.is_none_or(|least| budget < least.budget_seconds) {
+            self.killed_now = Some(killed);
         }
     }
 

@@ -26,6 +26,7 @@ mod pod;
 mod policy;
 mod probes;
 mod queue;
+mod raise;
 mod report;
 mod starts;
 #[cfg(test)]

@@ -17,8 +17,8 @@ pub struct Ask {
     pub write_seconds: u32,
     /// Liveness timings that rungs give, the longest of each.
     pub liveness: Option<ProbeTimings>,
-    /// The count of the deciding rule.
-    pub count: i64,
+    /// The count of the deciding rule; unset where nothing is counted.
+    pub count: Option<i64>,
     /// Rule, or Limit where the limits changed what the rule asks.
     pub source: BudgetSource,
 }
@@ -116,7 +116,7 @@ impl Ask {
             need_seconds,
             write_seconds: limits.clip(write),
             liveness,
-            count,
+            count: Some(count),
             source: if need_seconds == bare {
                 BudgetSource::Rule
             } else {

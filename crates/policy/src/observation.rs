@@ -24,6 +24,8 @@ pub struct Observation {
     pub brake: Option<Brake>,
     /// Whether this policy may start a rollout now.
     pub slot: Slot,
+    /// From when on kills count again, where the policy's author asked to try again.
+    pub retry: Option<Timestamp>,
     /// A write that the API server refused lately, for this generation of policy and target.
     pub refusal: Option<Refusal>,
 }

@@ -1,8 +1,8 @@
 //! A policy's spec, parsed: an enum per rule form, no options left.
 
 use probepilot_api::{
-    CountSelector, GuardProbe, Limits, LowerBehavior, LowerPolicy, Mode, Point, ProbePolicySpec,
-    ProbeTimings, RaiseBehavior, RaisePolicy, ScalingRule, Step, TargetRef,
+    CountSelector, CrashLoop, GuardProbe, Limits, LowerBehavior, LowerPolicy, Mode, Point,
+    ProbePolicySpec, ProbeTimings, RaiseBehavior, RaisePolicy, ScalingRule, Step, TargetRef,
 };
 
 /// What a policy asks for.
@@ -18,6 +18,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// The range of budgets that rules may ask for.
     pub limits: Bounds,
+    /// How far kills may raise the budget; `None` is not at all.
+    pub kills: Option<RaiseOnKill>,
     /// The probe that is given the budget.
     pub probe: GuardProbe,
     /// When a budget may grow.
@@ -80,6 +82,15 @@ pub struct Bounds {
     pub max_seconds: u32,
 }
 
+/// How far kills may raise the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RaiseOnKill {
+    /// Percent of the killed life that the next budget is longer.
+    pub percent: u32,
+    /// Raises in a row without a healthy start between them.
+    pub most: u32,
+}
+
 /// When a budget may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raise {
@@ -131,6 +142,7 @@ impl TryFrom<&ProbePolicySpec> for Policy {
                 .map(|(index, rule)| parse_rule(index, rule))
                 .collect::<Result<_, _>>()?,
             limits: Bounds::try_from(spec.limits)?,
+            kills: raise_on_kill(spec.crash_loop),
             probe: spec.apply.probe,
             raise: Raise::from(spec.behavior.raise),
             lower: lower(spec.behavior.lower),
@@ -229,6 +241,13 @@ impl From<RaiseBehavior> for Raise {
             min_interval_seconds: seconds(raise.min_interval_seconds),
         }
     }
+}
+
+fn raise_on_kill(crash_loop: CrashLoop) -> Option<RaiseOnKill> {
+    crash_loop.enabled.then(|| RaiseOnKill {
+        percent: seconds(crash_loop.raise_percent).max(1),
+        most: seconds(crash_loop.max_raises).max(1),
+    })
 }
 
 fn lower(lower: LowerBehavior) -> Option<Lower> {

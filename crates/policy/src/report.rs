@@ -32,6 +32,7 @@ pub fn status(
         container: decision.container.clone(),
         verdict: decision.verdict.map(|verdict| verdict.to_string()),
         startup: Some(StartupStatus::from(decision.startup)),
+        raises: decision.raises,
         counts: decision
             .counts
             .iter()

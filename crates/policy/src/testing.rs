@@ -236,6 +236,7 @@ impl World {
 
     pub fn observe(&self) -> Observation {
         Observation {
+            retry: None,
             generation: 1,
             counts: self.counts.clone(),
             target: self.target(),

@@ -11,9 +11,11 @@ use serde_json::{Map, Value};
 use crate::baseline::BaselineRecord;
 use crate::managed::ManagedProbes;
 
+mod program;
 mod raw;
 mod rollout;
 
+pub use program::Program;
 pub use rollout::{Rollout, Strategy};
 
 /// A Deployment, StatefulSet or DaemonSet.
@@ -45,6 +47,8 @@ pub struct Workload {
     pub strategy: Strategy,
     /// The template's regular containers.
     pub containers: Vec<ContainerProbes>,
+    /// What each of these containers runs, in the same order.
+    pub programs: Vec<Program>,
     /// Names of the template's sidecars, that is init containers that keep running.
     pub sidecars: Vec<String>,
     /// Who owns which probe field.
@@ -110,6 +114,7 @@ impl Workload {
             selector: raw.spec.selector,
             rollout,
             strategy,
+            programs: pod.containers.iter().map(Program::from).collect(),
             containers: pod
                 .containers
                 .into_iter()
@@ -130,6 +135,15 @@ impl Workload {
         self.containers
             .iter()
             .find(|container| container.name == name)
+    }
+
+    /// What the container of that name runs.
+    #[must_use]
+    pub fn program(&self, container: &str) -> Option<&Program> {
+        let mut containers = self.containers.iter().zip(&self.programs);
+        containers
+            .find(|(found, _)| found.name == container)
+            .map(|(_, program)| program)
     }
 
     /// The workload as kubectl addresses it.

@@ -70,6 +70,7 @@ fn look(written: &Written) -> Decision {
         failure: None,
     });
     let observation = Observation {
+        retry: None,
         generation: 1,
         counts: counts.collect(),
         target: Target::Found(Box::new(workload)),

@@ -8,11 +8,13 @@
 )]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
 use probepilot_api::ProbePolicy;
 use probepilot_test_api::Scene;
 use probepilot_test_api::crd::{install_own, spec_fields};
+use probepilot_test_cluster::wait::{self, Seen};
 use serde_json::json;
 
 fn words(text: &str) -> String {
@@ -27,8 +29,15 @@ async fn every_field_is_explained() {
     let fields = spec_fields();
 
     // The overview names every field once.
-    let overview = kubectl
-        .run(["explain", "probepolicy.spec", "--recursive"])
+    let look = || async {
+        let explain = ["explain", "probepolicy.spec", "--recursive"];
+        // The API server publishes what it serves some moments after it began to.
+        Ok::<_, std::convert::Infallible>(match kubectl.run(explain).await {
+            Ok(text) => Seen::Done(text),
+            Err(error) => Seen::NotYet(error.to_string()),
+        })
+    };
+    let overview = wait::until("kubectl explain", Duration::from_secs(30), look)
         .await
         .unwrap();
     let mut named: BTreeMap<String, i32> = BTreeMap::new();

@@ -151,6 +151,7 @@ async fn what_is_left_out_gets_its_default() {
                 "count": {"group": "", "resource": "pods", "namespace": ""},
                 "steps": [{"atLeast": 0, "startupSeconds": 60}],
             }],
+            "crashLoop": {"enabled": true, "raisePercent": 100, "maxRaises": 4},
             "limits": {"minStartupSeconds": 10, "maxStartupSeconds": 1800},
             "apply": {"probe": "Startup"},
             "behavior": {

@@ -156,6 +156,7 @@ fn decide_at(policy: &ProbePolicy, workload: &Value, count: i64) -> Decision {
         failure: None,
     });
     let observation = Observation {
+        retry: None,
         generation: policy.metadata.generation.unwrap(),
         counts: counts.collect(),
         target: Target::Found(Box::new(workload)),

@@ -1,7 +1,8 @@
 //! Conditions that need no gate: what was found, what is counted, what is covered.
 
-use probepilot_api::{Mode, Reason};
+use probepilot_api::{Exhaustion, Mode, RaiseSeries, Reason};
 
+use super::messages::at_count;
 use crate::baseline::Baseline;
 use crate::condition::ConditionState;
 use crate::kills::Kills;
@@ -26,6 +27,7 @@ pub(super) fn unread(policy: &Policy) -> Vec<ConditionState> {
         ),
         need_unknown(),
         not_looping(),
+        none_used(),
     ]
 }
 
@@ -41,6 +43,7 @@ pub(super) fn missing(policy: &Policy) -> Vec<ConditionState> {
         ),
         need_unknown(),
         not_looping(),
+        none_used(),
     ]
 }
 
@@ -55,13 +58,13 @@ pub(super) fn no_container(
     } else {
         found(workload)
     };
-    vec![other, problem, need_unknown(), not_looping()]
+    vec![other, problem, need_unknown(), not_looping(), none_used()]
 }
 
 pub(super) fn duplicate(other: &str) -> Vec<ConditionState> {
     let text =
         format!("policy {other} is older and names the same container; delete one of the two");
-    vec![state(Reason::Duplicate, text), need_unknown()]
+    vec![state(Reason::Duplicate, text), need_unknown(), none_used()]
 }
 
 pub(super) fn found(workload: &Workload) -> ConditionState {
@@ -110,6 +113,45 @@ pub(super) fn looping(kills: &Kills) -> ConditionState {
     }
 }
 
+/// Whether kills go on although the budget may grow no further.
+pub(super) fn exhausted(
+    policy: &Policy,
+    series: Option<&RaiseSeries>,
+    current: &ContainerProbes,
+) -> ConditionState {
+    let Some(raise) = policy.kills else {
+        let text = "spec.crashLoop.enabled is false: kills raise nothing";
+        return state(Reason::RaisesDisabled, text);
+    };
+    let raises = series.map_or(0, |series| series.raises);
+    let again = "find out why it does not become healthy; annotate the policy probepilot.dev/retry with the present time to try again";
+    let present = budget(current);
+    match series.and_then(|series| series.exhausted) {
+        None => {
+            let text = format!("{raises} of {} raises in a row are used", raise.most);
+            state(Reason::RaisesLeft, text)
+        }
+        Some(Exhaustion::MaxRaises) => {
+            let text = format!(
+                "killed with a startup budget of {present} s, after {raises} raises made nothing better; the budget stays: {again}"
+            );
+            state(Reason::MaxRaises, text)
+        }
+        Some(Exhaustion::MaxStartup) => {
+            let text = format!(
+                "killed with a startup budget of {present} s, and limits.maxStartupSeconds {} allows no more; the budget stays: raise the limit, or {again}",
+                policy.limits.max_seconds
+            );
+            state(Reason::MaxStartup, text)
+        }
+    }
+}
+
+/// Before anything is known of kills.
+fn none_used() -> ConditionState {
+    state(Reason::RaisesLeft, "no raise is used")
+}
+
 fn not_looping() -> ConditionState {
     state(Reason::NotLooping, "no pod is in a crash loop")
 }
@@ -130,18 +172,16 @@ pub(super) fn covered(
         );
     };
     let owner = budget(&baseline.probes);
-    let (needed, count) = (ask.need_seconds, ask.count);
+    let (needed, at) = (ask.need_seconds, at_count(ask.count));
     if baseline.probes == *current && needed < owner {
         let text = format!(
-            "the rules ask for {needed} s at a count of {count}, less than the {owner} s of the owner's probes, which stay"
+            "the rules ask for {needed} s{at}, less than the {owner} s of the owner's probes, which stay"
         );
         return state(Reason::WouldShorten, text);
     }
     state(
         Reason::Covered,
-        format!(
-            "the startup budget of {present} s covers the {needed} s needed at a count of {count}"
-        ),
+        format!("the startup budget of {present} s covers the {needed} s needed{at}"),
     )
 }
 

@@ -1,8 +1,10 @@
 //! Sentences about writes.
 
-use crate::decision::{Cause, Write};
+use probepilot_api::{BudgetSource, RaiseSeries};
+
+use crate::decision::{Cause, Event, Write};
 use crate::kills::Kills;
-use crate::need::Asked;
+use crate::need::{Ask, Asked};
 use crate::verdict::Confidence;
 
 /// What a write would do, as the beginning of a sentence.
@@ -33,6 +35,7 @@ pub(super) fn why(
     to: u32,
     asked: &Asked,
     kills: &Kills,
+    series: Option<&RaiseSeries>,
 ) -> String {
     let follows = if rides {
         "; its handler follows the owner's liveness probe"
@@ -41,12 +44,7 @@ pub(super) fn why(
     };
     let because = asked.ask().map_or_else(
         || "no rule asks for it any more".to_owned(),
-        |ask| {
-            format!(
-                "the rules ask for {} s at a count of {}",
-                ask.need_seconds, ask.count
-            )
-        },
+        |ask| asks(ask, series),
     );
     match cause {
         Cause::Kill => {
@@ -68,5 +66,37 @@ pub(super) fn why(
         }
         Cause::Lower => format!("startup budget lowered from {from} s to {to} s: {because}"),
         Cause::Handler => "startup probe made to match the owner's liveness probe".to_owned(),
+    }
+}
+
+/// Who asks for how much.
+pub(super) fn asks(ask: &Ask, series: Option<&RaiseSeries>) -> String {
+    let need = ask.need_seconds;
+    let at = at_count(ask.count);
+    if ask.source == BudgetSource::Raise {
+        let before = series.map_or(0, |series| series.raises);
+        return if before > 0 {
+            format!("a kill asks for {need} s; the raise before it made nothing better")
+        } else {
+            format!("a kill asks for {need} s")
+        };
+    }
+    format!("the rules ask for {need} s{at}")
+}
+
+/// ` at a count of N`, or nothing where nothing is counted.
+pub(super) fn at_count(count: Option<i64>) -> String {
+    count.map_or_else(String::new, |count| format!(" at a count of {count}"))
+}
+
+/// The end of a series of raises.
+pub(super) fn ended(raises: i64, budget_seconds: u32) -> Event {
+    Event {
+        warning: false,
+        reason: "RaisesEnded".to_owned(),
+        message: format!(
+            "every pod is healthy with a startup budget of {budget_seconds} s; {raises} {} led there",
+            if raises == 1 { "raise" } else { "raises" }
+        ),
     }
 }

@@ -1,13 +1,13 @@
 //! What should become of the probes, before any gate is asked.
 
 use jiff::SignedDuration;
-use probepilot_api::{Memory, RaisePolicy};
+use probepilot_api::RaisePolicy;
 
-use super::{Case, conditions, liveness, memory, sooner};
+use super::{Case, conditions, memory, sooner};
 use crate::baseline::Baseline;
 use crate::condition::ConditionState;
 use crate::decision::{Cause, Decision};
-use crate::need::{Ask, Asked, need};
+use crate::need::{Ask, Asked};
 use crate::pace::{self, Extreme, HEARTBEAT};
 use crate::probes::{Held, Wish, budget, probes};
 use crate::workload::{ContainerProbes, Probe, Strategy};
@@ -87,10 +87,9 @@ impl Case<'_> {
         let ask = match asked {
             Asked::Unknown => {
                 // Windows go on; one that is not looked at for too long starts again by itself.
-                decision.memory = Memory {
-                    judged: std::mem::take(&mut decision.memory.judged),
-                    ..memory(self.prior)
-                };
+                let before = memory(self.prior);
+                decision.memory.pending_raise = before.pending_raise;
+                decision.memory.pending_lower = before.pending_lower;
                 return Plan::Keep(conditions::need_unknown());
             }
             Asked::Nothing { .. } => return self.plan_lower(baseline, held, None, decision),
@@ -140,11 +139,8 @@ impl Case<'_> {
         );
         let mut window_left =
             pace::remaining(pending.since.0, self.policy.raise.window_seconds, self.now);
-        let lowest = need(
-            self.policy,
-            &pace::counts(&pending, Extreme::Lowest),
-            liveness(baseline),
-        );
+        let counts = pace::counts(&pending, Extreme::Lowest);
+        let lowest = self.asked(&counts, baseline, &decision.memory);
         decision.memory.pending_raise = Some(pending);
         let ask = match &lowest {
             _ if killed => ask,
@@ -191,7 +187,7 @@ impl Case<'_> {
             Asked::Nothing { .. } => Some(baseline.probes.clone()),
             Asked::Unknown => None,
         };
-        let now_asked = need(self.policy, &self.observation.counts, liveness(baseline));
+        let now_asked = self.asked(&self.observation.counts, baseline, &decision.memory);
         if !wanted_for(&now_asked).is_some_and(|wanted| below(&wanted)) {
             return keep;
         }
@@ -210,11 +206,8 @@ impl Case<'_> {
             lower.window_seconds,
             self.now,
         );
-        let highest = need(
-            self.policy,
-            &pace::counts(&pending, Extreme::Highest),
-            liveness(baseline),
-        );
+        let counts = pace::counts(&pending, Extreme::Highest);
+        let highest = self.asked(&counts, baseline, &decision.memory);
         let lowered = memory(self.prior)
             .lowered_at
             .map_or(SignedDuration::ZERO, |at| {

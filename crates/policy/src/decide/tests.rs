@@ -5,5 +5,6 @@ mod lbc;
 mod lower;
 mod owners;
 mod properties;
+mod raises;
 mod targets;
 mod windows;

@@ -279,7 +279,11 @@ fn the_largest_budget_of_several_rules_wins() {
     for (name, services, seconds, count) in cases {
         let asked = need(&policy(&rules), &counts(services), None);
         let ask = asked.ask().unwrap();
-        assert_eq!((ask.need_seconds, ask.count), (seconds, count), "{name}");
+        assert_eq!(
+            (ask.need_seconds, ask.count),
+            (seconds, Some(count)),
+            "{name}"
+        );
         let timeout = ask.liveness.and_then(|timings| timings.timeout_seconds);
         assert_eq!(timeout, Some(30), "{name}: the longest timing of all rungs");
     }
@@ -350,7 +354,7 @@ fn limits_are_no_reason_to_write() {
         need_seconds,
         write_seconds: need_seconds,
         liveness: None,
-        count: 1,
+        count: Some(1),
         source: BudgetSource::Limit,
     };
     let cases = [

@@ -91,11 +91,25 @@ pub(super) struct PodSpec {
 pub(super) struct Container {
     pub name: String,
     #[serde(default)]
+    pub image: String,
+    #[serde(default)]
+    pub command: Vec<String>,
+    #[serde(default)]
+    pub args: Vec<String>,
+    #[serde(default)]
+    pub resources: Resources,
+    #[serde(default)]
     pub restart_policy: Option<String>,
     #[serde(default)]
     pub liveness_probe: Option<Probe>,
     #[serde(default)]
     pub startup_probe: Option<Probe>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Resources {
+    pub limits: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]

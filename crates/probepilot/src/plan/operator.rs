@@ -276,6 +276,7 @@ fn ask(policy: &Policy, target: Target, count: i64) -> Decision {
         })
         .collect();
     let observation = Observation {
+        retry: None,
         generation: 1,
         counts,
         target,

@@ -228,8 +228,8 @@ fn a_kill_under_an_older_smaller_budget_changes_nothing() {
 }
 
 #[test]
-fn a_kill_under_a_budget_that_covers_the_need_does_not_hurry() {
-    let mut world = World::chart(&json!({}));
+fn without_raises_a_kill_under_a_budget_that_covers_the_need_does_not_hurry() {
+    let mut world = World::chart(&json!({"crashLoop": {"enabled": false}}));
     world.roll();
     world.pods = vec![killed_pod(timings(100, 10, 10, 2), 130, world.now)];
     assert_eq!(in_sync(&world.step_at(200)), "RollingOut");

@@ -8,9 +8,10 @@ use crate::testing::{World, in_sync, killed_pod, pods, timings};
 use crate::{Action, CountFailureKind, Slot};
 
 fn lowering() -> World {
-    World::chart(
-        &json!({"behavior": {"lower": {"policy": "Enabled", "stabilizationWindowSeconds": 3600}}}),
-    )
+    World::chart(&json!({
+        "behavior": {"lower": {"policy": "Enabled", "stabilizationWindowSeconds": 3600}},
+        "crashLoop": {"enabled": false},
+    }))
 }
 
 #[test]

@@ -229,6 +229,7 @@ fn brakes_stop_even_a_rescue() {
         assert_eq!(world.object, before, "{expected}");
         world.counts = vec![pods(0, world.now)];
         world.spec.rules.clear();
+        world.spec.crash_loop.enabled = false;
         assert_eq!(
             in_sync(&world.look()),
             "NothingAsked",
