@@ -187,8 +187,9 @@ fn every_cause_has_its_cure_and_no_other() {
 
 #[test]
 fn numbers_and_names_in_the_advice() {
+    type Case = (&'static str, Why, fn(&mut ContainerView), &'static str);
     let startup_kill = || Why::StartupKill(kill(None));
-    let cases: Vec<(&str, Why, fn(&mut ContainerView), &str)> = vec![
+    let cases: Vec<Case> = vec![
         (
             "twice the life",
             startup_kill(),
