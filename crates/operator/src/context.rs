@@ -9,7 +9,7 @@ use probepilot_policy::{PolicyKey, RolloutQueue};
 
 use crate::client::Clients;
 use crate::counts::Counts;
-use crate::events::{KillingEvents, Publisher};
+use crate::events::{PodEvents, Publisher};
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::policies::{Followed, Policies, PolicyRef, Wake};
@@ -46,8 +46,8 @@ pub struct Context {
     pub counts: Counts,
     /// Namespaces that are annotated to be left alone.
     pub namespaces: Namespaces,
-    /// Reads Killing events.
-    pub killing_events: KillingEvents,
+    /// Reads pods' events.
+    pub pod_events: PodEvents,
     /// Publishes events.
     pub publisher: Publisher,
     /// Wakes reconciles.
@@ -71,7 +71,7 @@ impl Context {
             targets: Targets::new(client.clone()),
             counts: Counts::new(client.clone(), metrics.clone(), options.count_interval),
             namespaces: Namespaces::new(client.clone()),
-            killing_events: KillingEvents::new(client),
+            pod_events: PodEvents::new(client),
             policies: Policies::default(),
             queue: Mutex::new(RolloutQueue::new(options.max_parallel_rollouts)),
             clients,

@@ -8,7 +8,8 @@ use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 use probepilot_api::{ProbePolicy, ProbePolicyStatus, RETRY_ANNOTATION};
 use probepilot_policy::{
-    Brake, Observation, PodView, Policy, Refusal, Slot, Target, Workload, choose, pinned, unread,
+    Baseline, Brake, Observation, PodView, Policy, Refusal, Slot, Target, Workload, choose, pinned,
+    unread,
 };
 
 use crate::context::Context;
@@ -45,6 +46,9 @@ pub async fn observe(
     let mut pods = snapshot.pods;
     let mut judging = false;
     if let Some(name) = &container {
+        if let Target::Found(workload) = &target {
+            mark_ours(workload, name, &mut pods);
+        }
         judging = read_kills(context, object, status, name, &mut pods).await;
     }
     let counts = if judging {
@@ -70,7 +74,7 @@ fn retry(object: &ProbePolicy) -> Option<Timestamp> {
     object.annotations().get(RETRY_ANNOTATION)?.parse().ok()
 }
 
-/// Reads the Killing events of pods that restarted and were not judged yet. Whether there are any.
+/// Reads the events of pods that restarted and were not judged yet. Whether there are any.
 async fn read_kills(
     context: &Context,
     object: &ProbePolicy,
@@ -90,11 +94,26 @@ async fn read_kills(
     let namespace = object.namespace().unwrap_or_default();
     for pod in pods.iter_mut().filter(|pod| waiting.contains(&pod.uid)) {
         // Without events the life stays unjudged and is looked at again.
-        if let Err(error) = context.killing_events.read_into(&namespace, pod).await {
+        if let Err(error) = context.pod_events.read_into(&namespace, pod).await {
             tracing::warn!(pod = pod.name, "a restart is not judged yet: {error}");
         }
     }
     !waiting.is_empty()
+}
+
+/// Tells pods whose startup probe is the operator's own: it must ask what liveness asks.
+fn mark_ours(workload: &Workload, container: &str, pods: &mut [PodView]) {
+    let Some(current) = workload.container(container) else {
+        return;
+    };
+    let owners = workload.managers.of(container);
+    let ours = Baseline::of(current, &workload.records, owners).startup_is_ours;
+    for view in pods
+        .iter_mut()
+        .filter_map(|pod| pod.containers.get_mut(container))
+    {
+        view.startup_is_ours = ours && view.startup.is_some();
+    }
 }
 
 /// The container that a policy scales, where it is clear.

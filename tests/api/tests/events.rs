@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event as OldEvent, Pod};
 use k8s_openapi::api::events::v1::Event;
 use kube::Resource;
 use kube::api::{DeleteParams, ListParams};
-use probepilot_operator::events::{KillingEvents, Notice, NoticeType, Publisher};
+use probepilot_operator::events::{Notice, NoticeType, PodEvents, Publisher};
 use probepilot_policy::{FailedProbe, PodView};
 use probepilot_test_api::Scene;
 use serde_json::json;
@@ -51,7 +51,7 @@ async fn killing_events_of_one_pod_are_found_over_several_pages() {
     }))
     .unwrap();
     let mut pod = PodView::project(&pod);
-    let events = KillingEvents::new(scene.clients.api.clone());
+    let events = PodEvents::new(scene.clients.api.clone());
     events.read_into(scene.ns(), &mut pod).await.unwrap();
     let kills = |name: &str| pod.containers[name].kills.clone().unwrap();
     let [kill] = kills("a").try_into().unwrap();

@@ -10,6 +10,7 @@ pub const LARGE: u64 = 10_000;
 #[derive(Debug, Clone)]
 pub struct StoryPolicy {
     mode: &'static str,
+    rules: bool,
     large: Value,
     lower: Value,
 }
@@ -20,6 +21,7 @@ impl StoryPolicy {
     pub fn timings(mode: &'static str) -> Self {
         Self {
             mode,
+            rules: true,
             large: json!({"atLeast": LARGE, "livenessProbe": {
                 "initialDelaySeconds": 60, "periodSeconds": 10, "timeoutSeconds": 30, "failureThreshold": 6}}),
             lower: json!({}),
@@ -31,6 +33,15 @@ impl StoryPolicy {
     pub fn budget(mode: &'static str, seconds: u32) -> Self {
         Self {
             large: json!({"atLeast": LARGE, "startupSeconds": seconds}),
+            ..Self::timings(mode)
+        }
+    }
+
+    /// Without any rule: only kills ask for a budget.
+    #[must_use]
+    pub fn kills_alone(mode: &'static str) -> Self {
+        Self {
+            rules: false,
             ..Self::timings(mode)
         }
     }
@@ -50,6 +61,11 @@ impl StoryPolicy {
         if self.lower != json!({}) {
             behavior["lower"] = self.lower.clone();
         }
+        let rule = json!({
+            "count": {"group": "", "resource": "pods", "namespace": ""},
+            "steps": [{"atLeast": 0, "startupSeconds": 60}, self.large],
+        });
+        let rules = if self.rules { vec![rule] } else { Vec::new() };
         json!({
             "apiVersion": "probepilot.dev/v1alpha1", "kind": "ProbePolicy",
             "metadata": {"name": CONTROLLER, "namespace": namespace},
@@ -57,10 +73,7 @@ impl StoryPolicy {
                 "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": CONTROLLER},
                 "containerName": CONTROLLER,
                 "mode": self.mode,
-                "rules": [{
-                    "count": {"group": "", "resource": "pods", "namespace": ""},
-                    "steps": [{"atLeast": 0, "startupSeconds": 60}, self.large],
-                }],
+                "rules": rules,
                 "behavior": behavior,
             },
         })

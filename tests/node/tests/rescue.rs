@@ -3,22 +3,20 @@
 // Whatever fails here fails the test, and the panic says what and where.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-use std::sync::Arc;
+mod common;
+
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client};
 use probepilot_api::{ProbePolicy, ProbePolicyStatus};
-use probepilot_operator::context::PolicyOptions;
-use probepilot_operator::events::Publisher;
-use probepilot_operator::metrics::Metrics;
-use probepilot_operator::{client, controller};
 use probepilot_test_cluster::wait::{self, Seen};
 use probepilot_test_cluster::{Cluster, TestNamespace};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::common::{from_json, install_crd, operator, reason};
 
 /// Serves after about 25 s; its liveness probe guarantees 3 + 2*2 = 7 s.
 fn slow_starter(namespace: &str) -> Deployment {
@@ -50,10 +48,6 @@ fn policy(namespace: &str, mode: &str) -> ProbePolicy {
             "rules": [{"count": {"namespace": namespace}, "steps": [{"atLeast": 0, "startupSeconds": 60}]}],
         },
     }))
-}
-
-fn from_json<T: serde::de::DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value).expect("the object is written for its type")
 }
 
 struct Scene {
@@ -115,63 +109,6 @@ impl Scene {
             .await
             .unwrap()
     }
-}
-
-fn reason(status: &ProbePolicyStatus, kind: &str) -> String {
-    let found = status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == kind);
-    found
-        .map(|condition| condition.reason.clone())
-        .unwrap_or_default()
-}
-
-async fn install_crd(client: &Client) {
-    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let crd = probepilot_api::crd();
-    let params = PatchParams::apply("tests").force();
-    crds.patch(&crd.name_any(), &params, &Patch::Apply(&crd))
-        .await
-        .unwrap();
-    let look = || async {
-        let crd = crds.get(&crd.name_any()).await?;
-        let conditions = crd
-            .status
-            .and_then(|status| status.conditions)
-            .unwrap_or_default();
-        let established = conditions
-            .iter()
-            .any(|condition| condition.type_ == "Established" && condition.status == "True");
-        Ok::<_, kube::Error>(if established {
-            Seen::Done(())
-        } else {
-            Seen::NotYet(format!("{conditions:?}"))
-        })
-    };
-    wait::until("the CRD to be established", Duration::from_secs(30), look)
-        .await
-        .unwrap();
-}
-
-/// Runs the operator on one namespace until the returned task is aborted.
-async fn operator(cluster: &Cluster, namespace: &str) -> tokio::task::JoinHandle<()> {
-    let kubeconfig = kube::config::Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
-    let options = kube::config::KubeConfigOptions::default();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .unwrap();
-    let metrics = Metrics::default();
-    let clients = client::connect(config, Arc::new(metrics.clone())).unwrap();
-    clients.fence.open();
-    let publisher = Publisher::start(clients.api.clone(), metrics.clone(), "test");
-    let options = PolicyOptions {
-        namespace: Some(namespace.to_owned()),
-        read_only: false,
-        max_parallel_rollouts: 1,
-        count_interval: Duration::from_secs(5),
-    };
-    tokio::spawn(controller::run(clients, options, metrics, publisher))
 }
 
 #[tokio::test(flavor = "multi_thread")]

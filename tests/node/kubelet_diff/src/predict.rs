@@ -6,6 +6,7 @@
 //! | chance | values | why these |
 //! |---|---|---|
 //! | phase of the workers (K1, K2) | all of the least common multiple of the periods | a ticker may stand anywhere |
+//! | which of two workers ticks first | startup, or liveness a millisecond before it | they start together (K1) and their order is that of goroutines; a restarted container's liveness is probed once when it comes first (K14) |
 //! | part of a second at which the container starts | 0 to 999 ms | `startedAt` is cut to the second (K2) |
 //! | status lag | 0 to 1000 ms | the kubelet relists its containers every second (pkg/kubelet/pleg/generic.go) |
 //! | cost of a start | 0 to 6000 ms | containerd and runc on a node that shares two cores with compilers; 4 s were seen |
@@ -250,6 +251,7 @@ struct Chance {
     sync_jitter_percent: u32,
     ahead_ms: u64,
     redial_percent: u32,
+    liveness_first: bool,
 }
 
 impl Chance {
@@ -267,13 +269,28 @@ impl Chance {
         } else {
             &[100]
         };
+        let orders: &[bool] = if config
+            .container
+            .startup
+            .and(config.container.liveness)
+            .is_some()
+        {
+            &[false, true]
+        } else {
+            &[false]
+        };
         let mut all = Vec::new();
         for &offset_ms in &offsets {
             for wall_offset_ms in [0, 500, 999] {
                 for status_lag_ms in [0, 500, 1000] {
                     for start_cost_ms in (0..=LONGEST_START_MS).step_by(500) {
                         for &ahead_ms in ahead {
-                            all.extend(redials.iter().map(|&redial_percent| Self {
+                            let both = redials.iter().flat_map(|&redial_percent| {
+                                orders
+                                    .iter()
+                                    .map(move |&liveness_first| (redial_percent, liveness_first))
+                            });
+                            all.extend(both.map(|(redial_percent, liveness_first)| Self {
                                 offset_ms,
                                 wall_offset_ms,
                                 status_lag_ms,
@@ -281,6 +298,7 @@ impl Chance {
                                 sync_jitter_percent: 0,
                                 ahead_ms,
                                 redial_percent,
+                                liveness_first,
                             }));
                         }
                     }
@@ -300,8 +318,12 @@ impl Chance {
         };
         let behaviour = Behaviour::always(ahead(&config.life, self.ahead_ms));
         let period_ms = common_period_ms(&config.container);
-        let phases =
-            Phases::workers_ahead_by(&config.container, (period_ms - self.offset_ms) % period_ms);
+        let ahead_by_ms = (period_ms - self.offset_ms) % period_ms;
+        let mut phases = Phases::workers_ahead_by(&config.container, ahead_by_ms);
+        if let Some(startup) = config.container.startup.filter(|_| self.liveness_first) {
+            phases.startup_ms =
+                (phases.startup_ms + 1) % (u64::from(startup.timings.period_seconds) * 1000);
+        }
         let mut scenario =
             Scenario::new(config.container, kubelet, behaviour, until_ms).with_phases(phases);
         scenario.wall_offset_ms = self.wall_offset_ms;

@@ -50,6 +50,7 @@ async fn tell(story: &Story) {
         variants::long_looping(story, millicpu),
         variants::server_side(story, "server-side", "kubectl", millicpu),
         variants::server_side(story, "flux", "kustomize-controller", millicpu),
+        variants::without_rules(story, millicpu),
         variants::grown(&grown),
         roles::use_the_rest(story),
     );

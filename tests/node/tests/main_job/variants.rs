@@ -11,7 +11,14 @@ use serde_json::Value;
 use crate::seen::{CHART, RUNG, covered, line, need_and_budget, probes, reason, startup};
 
 /// Of all variants.
-pub const NAMESPACES: [&str; 5] = ["grown", "killed", "looping", "server-side", "flux"];
+pub const NAMESPACES: [&str; 6] = [
+    "grown",
+    "killed",
+    "looping",
+    "server-side",
+    "flux",
+    "no-rules",
+];
 
 /// How the real controller ends when it is killed while it lists: message, error and exit code.
 const LAST_WORDS: [&str; 3] = [
@@ -149,6 +156,38 @@ pub async fn server_side(story: &Story, namespace: &str, manager: &'static str, 
     controller.apply_again(millicpu).await.unwrap();
     rescued(&controller).await;
     assert_eq!(probes(&controller).await, (CHART, Some(startup(110))));
+    assert_eq!(controller.generation().await.unwrap(), 2, "one write");
+}
+
+/// No rules at all: one kill, one raise, ready.
+pub async fn without_rules(story: &Story, millicpu: u32) {
+    let controller = story
+        .deploy("no-rules", Owner::Kubectl, millicpu)
+        .await
+        .unwrap();
+    controller
+        .apply_policy(&StoryPolicy::kills_alone("Enforce"))
+        .await
+        .unwrap();
+    let raised = controller
+        .status("the raise", |status| {
+            status.raises == Some(1) && reason(status, "InSync") == "Covered"
+        })
+        .await
+        .unwrap();
+    let need = need_and_budget(&raised).0.unwrap();
+    assert!(
+        (100..=170).contains(&need),
+        "twice the killed life: {need} s"
+    );
+    assert_eq!(
+        controller.ready().await.unwrap(),
+        0,
+        "the new pod starts without a restart"
+    );
+    controller.stays_ready(STAYS).await.unwrap();
+    let (liveness, startup) = probes(&controller).await;
+    assert_eq!((liveness, startup.is_some()), (CHART, true));
     assert_eq!(controller.generation().await.unwrap(), 2, "one write");
 }
 
