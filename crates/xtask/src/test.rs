@@ -16,7 +16,7 @@ const FULL_VAR: &str = "PROBEPILOT_TEST_FULL";
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cargo xtask test                     everything, as CI runs it
-  cargo xtask test --full              every generated pod on the real kubelet too: about 8 minutes more
+  cargo xtask test --full              every generated pod on the real kubelet too: about 5 minutes more
   cargo xtask test --keep              and leave the cluster `test` running, so that the next run starts sooner
   cargo xtask test -- decide::         only tests whose name contains decide::")]
 pub struct Test {
