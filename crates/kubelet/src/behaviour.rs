@@ -1,7 +1,6 @@
 //! What a container does over its life: how it answers probes, when it exits, what SIGTERM does.
 
 use crate::container::{Handler, Probe};
-use crate::kubelet::Kubelet;
 use crate::timeline::ProbeResult;
 use serde::{Deserialize, Serialize};
 
@@ -133,13 +132,14 @@ impl Life {
 
     /// How an attempt that begins `at_ms` after the container's start ends.
     ///
-    /// An answer that comes at the very moment of the timeout still counts.
+    /// An answer that comes at the very moment of the timeout still counts. `redial_percent`: see
+    /// [`Kubelet::redial_percents`](crate::Kubelet::redial_percents).
     #[must_use]
-    pub fn reply(&self, probe: &Probe, kubelet: &Kubelet, at_ms: u64) -> Reply {
+    pub fn reply(&self, probe: &Probe, redial_percent: u32, at_ms: u64) -> Reply {
         let index = self.index_at(at_ms);
         let deadline = at_ms.saturating_add(u64::from(probe.timings.timeout_seconds) * 1000);
         let reply = if probe.handler == Handler::Grpc && self.answer_of(index) == Answer::Refused {
-            self.redialled(probe, kubelet.redial_percent, at_ms, deadline)
+            self.redialled(probe, redial_percent, at_ms, deadline)
         } else {
             self.reply_alive(probe, at_ms, deadline, index)
         };

@@ -266,9 +266,11 @@ impl Engine {
         let started_ms = record.started_ms;
         let age_ms = self.now_ms.saturating_sub(started_ms);
         // A container that has ended, unnoticed yet, answers no more.
-        let reply = match record.exit {
-            Some(_) => Reply::from_the_dead(worker.probe.handler, age_ms),
-            None => life.reply(&worker.probe, &self.kubelet, age_ms),
+        let reply = if record.exit.is_some() {
+            Reply::from_the_dead(worker.probe.handler, age_ms)
+        } else {
+            let redial_percent = self.kubelet.redial_percent(seen.life);
+            life.reply(&worker.probe, redial_percent, age_ms)
         };
         worker.begin(seen.life, self.now_ms, started_ms, reply);
         let ticks = worker.ticker.count;

@@ -78,8 +78,8 @@ pub struct Kubelet {
     /// factor 0.5): 0 to 50 percent.
     pub sync_jitter_percent: u32,
     /// Waits of a refused grpc probe before it dials a third time and more often, in percent of their nominal length: 80 to
-    /// 120, drawn anew for each (grpc-go, jitter 0.2).
-    pub redial_percent: u32,
+    /// 120, drawn anew for each (grpc-go, jitter 0.2). Of the first, the second and all later lives.
+    pub redial_percents: [u32; 3],
 }
 
 impl Kubelet {
@@ -96,7 +96,17 @@ impl Kubelet {
             status_lag_ms: 0,
             start_cost_ms: 0,
             sync_jitter_percent: 0,
-            redial_percent: 100,
+            redial_percents: [100; 3],
+        }
+    }
+
+    /// How long a refused grpc probe waits in a life before it dials again, in percent of the nominal length.
+    pub(crate) fn redial_percent(&self, life: usize) -> u32 {
+        let [first, second, later] = self.redial_percents;
+        match life {
+            0 => first,
+            1 => second,
+            _ => later,
         }
     }
 }

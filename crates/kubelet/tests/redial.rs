@@ -29,7 +29,7 @@ fn k8_a_refused_grpc_attempt_sees_a_start_only_when_it_dials_again() {
             Behaviour::always(life),
             19_000,
         );
-        run.kubelet.redial_percent = redial_percent;
+        run.kubelet.redial_percents = [redial_percent; 3];
         let timeline = simulate(&run);
         match timeline.first_kill() {
             Some(kill) => Err(kill.at_ms),

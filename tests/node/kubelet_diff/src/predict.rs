@@ -11,7 +11,7 @@
 //! | status lag | 0 to 1000 ms | the kubelet relists its containers every second (pkg/kubelet/pleg/generic.go) |
 //! | cost of a start | 0 to 6000 ms | containerd and runc on a node that shares two cores with compilers; 4 s were seen |
 //! | lateness of a sync after a back-off | 0 or 50 % | K13 |
-//! | waits between the dials of a refused grpc probe | 80 to 120 % | grpc-go's jitter (K8) |
+//! | waits between the dials of a refused grpc probe | 80, 100 or 120 % in each life | grpc-go's jitter (K8) |
 //! | the program's clock ahead of `startedAt` | 0 or 500 ms | containerd takes the time after `runc start` has returned |
 //!
 //! Since all moments of a configuration are multiples of the lattice, the course of a run can change only at a phase that
@@ -250,7 +250,7 @@ struct Chance {
     start_cost_ms: u64,
     sync_jitter_percent: u32,
     ahead_ms: u64,
-    redial_percent: u32,
+    redial_percents: [u32; 3],
     liveness_first: bool,
 }
 
@@ -264,10 +264,10 @@ impl Chance {
         // What cannot make a difference is not varied.
         let has_clock = config.life.exit.is_some() || config.life.answers.len() > 1;
         let ahead: &[u64] = if has_clock { &[0, LATTICE_MS] } else { &[0] };
-        let redials: &[u32] = if has_clock && has_grpc(&config.container) {
-            &[80, 100, 120]
+        let redials = if has_clock && has_grpc(&config.container) {
+            each_life([80, 100, 120])
         } else {
-            &[100]
+            vec![[100; 3]]
         };
         let orders: &[bool] = if config
             .container
@@ -285,19 +285,19 @@ impl Chance {
                 for status_lag_ms in [0, 500, 1000] {
                     for start_cost_ms in (0..=LONGEST_START_MS).step_by(500) {
                         for &ahead_ms in ahead {
-                            let both = redials.iter().flat_map(|&redial_percent| {
+                            let both = redials.iter().flat_map(|&redial_percents| {
                                 orders
                                     .iter()
-                                    .map(move |&liveness_first| (redial_percent, liveness_first))
+                                    .map(move |&liveness_first| (redial_percents, liveness_first))
                             });
-                            all.extend(both.map(|(redial_percent, liveness_first)| Self {
+                            all.extend(both.map(|(redial_percents, liveness_first)| Self {
                                 offset_ms,
                                 wall_offset_ms,
                                 status_lag_ms,
                                 start_cost_ms,
                                 sync_jitter_percent: 0,
                                 ahead_ms,
-                                redial_percent,
+                                redial_percents,
                                 liveness_first,
                             }));
                         }
@@ -313,7 +313,7 @@ impl Chance {
             status_lag_ms: self.status_lag_ms,
             start_cost_ms: self.start_cost_ms,
             sync_jitter_percent: self.sync_jitter_percent,
-            redial_percent: self.redial_percent,
+            redial_percents: self.redial_percents,
             ..Kubelet::default()
         };
         let behaviour = Behaviour::always(ahead(&config.life, self.ahead_ms));
@@ -329,6 +329,12 @@ impl Chance {
         scenario.wall_offset_ms = self.wall_offset_ms;
         scenario
     }
+}
+
+/// Each of these in each of three lives: one life's draw says nothing of the next.
+fn each_life(values: [u32; 3]) -> Vec<[u32; 3]> {
+    let pairs = values.into_iter().flat_map(|a| values.map(|b| (a, b)));
+    pairs.flat_map(|(a, b)| values.map(|c| [a, b, c])).collect()
 }
 
 /// The same life on a clock that is so much ahead.
