@@ -28,6 +28,8 @@ const START: Duration = Duration::from_secs(85);
 /// Environment of each pod; real pods are about as large.
 const ENV_BYTES: usize = 6_000;
 const FAKE_NODES: usize = 200;
+/// kwok reports about 40 pods a second on a busy machine of two processors.
+const PER_POD: Duration = Duration::from_millis(25);
 
 /// A cluster in which the story is told.
 pub struct Story {
@@ -176,7 +178,10 @@ impl Story {
             .create_pods(&PodFleet::new(namespace, pods).env_bytes(ENV_BYTES))
             .await?;
         self.cluster
-            .fleet_running(namespace, Duration::from_mins(5))
+            .fleet_running(
+                namespace,
+                Duration::from_mins(5) + PER_POD * u32::try_from(pods)?,
+            )
             .await?;
         Ok(())
     }
