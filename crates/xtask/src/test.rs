@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that can be tested, with the real cluster that it needs.
 
-use std::process::{Command, ExitCode};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -46,12 +47,7 @@ impl Test {
         let options = ClusterOptions::new(cluster.clone());
         eprintln!("==> starting cluster {CLUSTER}");
         Cluster::start(&options, &Progress::stderr()).await?;
-        let mut tested = self.tests();
-        if tested.is_err() && !self.once {
-            // Real kubelets on shared machines miss a deadline now and then; what fails twice is a failure.
-            eprintln!("==> tests failed; running them once more (--once does not)");
-            tested = self.tests();
-        }
+        let tested = self.tests();
         if !self.keep {
             eprintln!("==> stopping cluster {CLUSTER}");
             Cluster::stop_named(&cluster).await?;
@@ -63,16 +59,82 @@ impl Test {
 }
 
 impl Test {
+    /// Runs all tests, and once more the targets that failed: real kubelets on shared machines miss a deadline now and then;
+    /// what fails twice is a failure.
     fn tests(&self) -> Result<()> {
+        let failed = match self.cargo_test(&[])? {
+            Tested::Passed => return Ok(()),
+            Tested::Failed(targets) => targets,
+        };
+        if self.once || failed.is_empty() {
+            bail!("cargo test failed");
+        }
+        let mut twice = Vec::new();
+        for target in failed {
+            eprintln!(
+                "==> {} failed; once more (--once does not)",
+                target.join(" ")
+            );
+            if let Tested::Failed(_) = self.cargo_test(&target)? {
+                twice.push(target.join(" "));
+            }
+        }
+        if !twice.is_empty() {
+            bail!("failed twice: {}", twice.join(", "));
+        }
+        Ok(())
+    }
+
+    /// `cargo test` of the workspace, or of the targets that these options choose. Always of the whole workspace, so that no
+    /// dependency is built again with other features.
+    fn cargo_test(&self, target: &[String]) -> Result<Tested> {
+        let what = format!("cargo test --workspace {}", target.join(" "));
+        eprintln!("==> {}", what.trim_end());
+        let started = Instant::now();
         let mut command = Command::new("cargo");
         command
             .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-            .args(&self.args);
+            .args(target)
+            .args(&self.args)
+            .stderr(Stdio::piped());
         if self.full {
             command.env(FULL_VAR, "1");
         }
-        step("cargo test --workspace", &mut command)
+        let cannot = || format!("cannot run {what}");
+        let mut cargo = command.spawn().with_context(cannot)?;
+        let mut failed = Vec::new();
+        for line in BufReader::new(cargo.stderr.take().with_context(cannot)?).lines() {
+            let line = line.with_context(cannot)?;
+            failed.extend(failed_target(&line));
+            eprintln!("{line}");
+        }
+        let status = cargo.wait().with_context(cannot)?;
+        let seconds = started.elapsed().as_secs();
+        if status.success() {
+            eprintln!("    {}: passed in {seconds} s", what.trim_end());
+            return Ok(Tested::Passed);
+        }
+        eprintln!(
+            "    {}: failed after {seconds} s ({status})",
+            what.trim_end()
+        );
+        Ok(Tested::Failed(failed))
     }
+}
+
+/// What came of a run of the tests.
+enum Tested {
+    Passed,
+    /// The targets that failed, as options of `cargo test`; none when something did not compile.
+    Failed(Vec<Vec<String>>),
+}
+
+/// The options that choose a failed target, without its package. At its end cargo lists what failed in the form in which it
+/// takes it: a line of ``    `-p PACKAGE --test NAME` ``.
+fn failed_target(line: &str) -> Option<Vec<String>> {
+    let options = line.strip_prefix("    `-p ")?.strip_suffix('`')?;
+    let words = options.split(' ').skip(1).map(str::to_owned);
+    Some(words.collect())
 }
 
 /// Name, program and arguments of the steps before the tests.
@@ -113,4 +175,33 @@ fn step(what: &str, command: &mut Command) -> Result<()> {
     }
     eprintln!("    {what}: passed in {} s", started.elapsed().as_secs());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_targets_are_read_off_cargos_list() {
+        let read = |line| failed_target(line).map(|words| words.join(" "));
+        let cases = [
+            (
+                "    `-p probepilot-test-node --test main_job`",
+                Some("--test main_job"),
+            ),
+            ("    `-p probepilot-api --lib`", Some("--lib")),
+            (
+                "    `-p probepilot --bin probepilot`",
+                Some("--bin probepilot"),
+            ),
+            ("error: 2 targets failed:", None),
+            (
+                "error: test failed, to rerun pass `-p probepilot-test-node --test main_job`",
+                None,
+            ),
+        ];
+        for (line, wanted) in cases {
+            assert_eq!(read(line).as_deref(), wanted, "{line}");
+        }
+    }
 }

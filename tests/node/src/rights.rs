@@ -3,7 +3,7 @@
 //! The API server's audit log has every request of the operator's service account. A request that
 //! was denied is a right that is missing; a granted verb that no request used is a right too many.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::{Context as _, Result};
@@ -89,10 +89,11 @@ pub struct Used {
 struct Line {
     verb: String,
     user: User,
-    #[serde(default)]
+    #[serde(default, rename = "requestURI")]
     request_uri: String,
     object_ref: Option<ObjectRef>,
-    response_status: Option<ResponseStatus>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -111,11 +112,9 @@ struct ObjectRef {
     subresource: String,
 }
 
-#[derive(Deserialize)]
-struct ResponseStatus {
-    #[serde(default)]
-    code: u16,
-}
+/// What the authorizer said, in an audit event's annotations. The status code does not tell: admission answers 403 too, as when
+/// a namespace is being deleted.
+const DECISION: &str = "authorization.k8s.io/decision";
 
 /// Reads the audit log's lines about one user.
 ///
@@ -129,11 +128,10 @@ pub fn used(audit_log: &str, username: &str) -> Result<Used> {
         if line.user.username != username {
             continue;
         }
-        let code = line.response_status.map_or(0, |status| status.code);
         let Some(object) = line.object_ref else {
             continue;
         };
-        if code == 403 {
+        if line.annotations.get(DECISION).map(String::as_str) == Some("forbid") {
             used.denied
                 .push(format!("{} {}", line.verb, line.request_uri));
             continue;
@@ -188,19 +186,25 @@ mod tests {
 
     #[test]
     fn denied_requests_use_no_right_and_other_users_do_not_count() {
-        let line = |user: &str, verb: &str, code: u16| {
+        let line = |user: &str, verb: &str, code: u16, decision: &str| {
             json!({"verb": verb, "user": {"username": user}, "requestURI": "/api/v1/pods",
-                "objectRef": {"resource": "pods"}, "responseStatus": {"code": code}})
+                "objectRef": {"resource": "pods"}, "responseStatus": {"code": code},
+                "annotations": {"authorization.k8s.io/decision": decision}})
             .to_string()
         };
         let log = [
-            line("me", "list", 200),
-            line("me", "watch", 403),
-            line("you", "delete", 200),
+            line("me", "list", 200, "allow"),
+            line("me", "watch", 403, "forbid"),
+            // A right that was there: admission refused, for the namespace was being deleted.
+            line("me", "create", 403, "allow"),
+            line("you", "delete", 200, "allow"),
         ]
         .join("\n");
         let used = used(&log, "me").unwrap();
-        assert_eq!(used.allowed, BTreeSet::from([right("", "pods", "list")]));
-        assert_eq!(used.denied.len(), 1);
+        assert_eq!(
+            used.allowed,
+            BTreeSet::from([right("", "pods", "list"), right("", "pods", "create")])
+        );
+        assert_eq!(used.denied, ["watch /api/v1/pods"]);
     }
 }

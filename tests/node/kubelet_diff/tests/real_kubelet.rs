@@ -23,6 +23,9 @@ use tokio::sync::{Mutex, Semaphore};
 
 /// Pods at once: more would make one another late on two cores.
 const AT_ONCE: usize = 16;
+/// Rounds, the first included. What did not fit is run again with nothing beside it: a machine that is short of processor
+/// time for some seconds is no finding, a rule that is wrong does not fit again. The table shows every round.
+const ROUNDS: usize = 3;
 /// The longest a container may take to start.
 const START: Duration = Duration::from_mins(2);
 
@@ -51,23 +54,25 @@ async fn the_real_kubelet_does_what_was_predicted() {
         room: Arc::new(Semaphore::new(AT_ONCE)),
     };
     let watching = watch(watched, client, namespace.name().to_owned());
-    let ran = tokio::select! {
-        ran = join_all(predicted.into_iter().map(|(config, prediction)| stage.run(config, prediction))) => ran,
+    let rounds = tokio::select! {
+        rounds = stage.rounds(predicted) => rounds,
         error = watching => panic!("the watch ended: {error:#}"),
     };
 
-    println!("{}", report::table(seed, &ran));
-    let folder = report::keep(seed, &ran).unwrap();
-    println!("kept in {}", folder.display());
-    namespace.delete().await.unwrap();
-    let wrong: Vec<String> = ran
+    let last = rounds.last().map(Vec::as_slice).unwrap_or_default();
+    let wrong: Vec<String> = last
         .iter()
-        .filter(|one| one.judged.all_mismatches().next().is_some())
+        .filter(|one| !one.fits())
         .map(report::replay)
         .collect();
+    let all: Vec<Ran> = rounds.into_iter().flatten().collect();
+    println!("{}", report::table(seed, &all));
+    let folder = report::keep(seed, &all).unwrap();
+    println!("kept in {}", folder.display());
+    namespace.delete().await.unwrap();
     assert!(
         wrong.is_empty(),
-        "the kubelet did something else than predicted ({SEED_VAR}={seed}):\n{}",
+        "the kubelet did something else than predicted, {ROUNDS} times in a row ({SEED_VAR}={seed}):\n{}",
         wrong.join("\n---\n")
     );
 }
@@ -107,7 +112,31 @@ struct Stage {
 }
 
 impl Stage {
-    async fn run(&self, config: Config, prediction: Prediction) -> Ran {
+    /// Runs them all, and what did not fit again. Each round's results, the first with all of them.
+    async fn rounds(&self, mut predicted: Vec<(Config, Prediction)>) -> Vec<Vec<Ran>> {
+        let mut rounds = Vec::new();
+        for round in 1..=ROUNDS {
+            let runs = predicted.iter().map(|(config, prediction)| {
+                let mut config = config.clone();
+                if round > 1 {
+                    config.name = format!("{}-again-{round}", config.name);
+                }
+                self.run(config, prediction)
+            });
+            let ran = join_all(runs).await;
+            let mut fits = ran.iter().map(Ran::fits);
+            predicted.retain(|_| !fits.next().unwrap_or(true));
+            rounds.push(ran);
+            if predicted.is_empty() {
+                break;
+            }
+            let names: Vec<&str> = predicted.iter().map(|(one, _)| one.name.as_str()).collect();
+            println!("round {round}: {} did not fit", names.join(", "));
+        }
+        rounds
+    }
+
+    async fn run(&self, config: Config, prediction: &Prediction) -> Ran {
         let _room = self.room.acquire().await.unwrap();
         let name = config.name.as_str();
         {
@@ -141,7 +170,7 @@ impl Stage {
         let (seen, at) = (self.watched.seen(name), now());
         let gone = DeleteParams::default().grace_period(1);
         self.pods.delete(name, &gone).await.unwrap();
-        let judged = judge(&config, &prediction, &seen, at);
+        let judged = judge(&config, prediction, &seen, at);
         Ran {
             config,
             seen,
