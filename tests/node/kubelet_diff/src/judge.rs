@@ -58,6 +58,12 @@ pub struct Judged {
 }
 
 impl Judged {
+    /// Whether all that was seen is among what was predicted.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.all_mismatches().next().is_none()
+    }
+
     /// Everything that does not fit.
     pub fn all_mismatches(&self) -> impl Iterator<Item = String> + '_ {
         let of_lives = self.rows.iter().flat_map(|row| {

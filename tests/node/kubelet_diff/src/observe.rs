@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
-use futures::{StreamExt as _, TryStreamExt as _, pin_mut};
+use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Event, Pod};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
@@ -83,7 +83,8 @@ impl Watched {
         }
     }
 
-    /// Watches pods and Killing events of a namespace until it is dropped. Ends only with an error.
+    /// Watches pods and Killing events of a namespace until it is dropped. A watch that breaks begins anew, and says so. Ends
+    /// only with an error.
     pub async fn follow(&self, client: &Client, namespace: &str) -> anyhow::Result<()> {
         let pods = Api::<Pod>::namespaced(client.clone(), namespace);
         let events = Api::<Event>::namespaced(client.clone(), namespace);
@@ -96,8 +97,14 @@ impl Watched {
         pin_mut!(events);
         loop {
             tokio::select! {
-                pod = pods.next() => self.note_pod(&pod.context("the pods' watch ended")??),
-                event = events.try_next() => self.note_event(&event?.context("the events' watch ended")?),
+                pod = pods.next() => match pod.context("the pods' watch ended")? {
+                    Ok(pod) => self.note_pod(&pod),
+                    Err(error) => println!("the pods' watch begins anew: {error}"),
+                },
+                event = events.next() => match event.context("the events' watch ended")? {
+                    Ok(event) => self.note_event(&event),
+                    Err(error) => println!("the events' watch begins anew: {error}"),
+                },
             }
         }
     }

@@ -24,14 +24,6 @@ pub struct Ran {
     pub judged: Judged,
 }
 
-impl Ran {
-    /// Whether all that was seen is among what was predicted.
-    #[must_use]
-    pub fn fits(&self) -> bool {
-        self.judged.all_mismatches().next().is_none()
-    }
-}
-
 /// The table, one line a life, and a summary.
 #[must_use]
 pub fn table(seed: u64, ran: &[Ran]) -> String {
@@ -80,7 +72,7 @@ pub fn summary(ran: &[Ran]) -> String {
                 + usize::from(row.until_next.is_some())
         })
         .sum();
-    let wrong = ran.iter().filter(|one| !one.fits()).count();
+    let wrong = ran.iter().filter(|one| !one.judged.fits()).count();
     format!(
         "{} runs, {} lives, {killed} kills, {survived} never killed; {moments} moments compared, {late} of them within the slack; {wrong} runs do not fit",
         ran.len(),

@@ -13,7 +13,7 @@ use kube::{Api, Client};
 use probepilot_test_cluster::wait::{self, Seen as Look};
 use probepilot_test_cluster::{Cluster, Image, TestNamespace, build_static};
 use probepilot_test_kubelet_diff::generate::{SEED, generate};
-use probepilot_test_kubelet_diff::judge::judge;
+use probepilot_test_kubelet_diff::judge::{Judged, judge};
 use probepilot_test_kubelet_diff::manifest::{self, IMAGE, PROGRAM};
 use probepilot_test_kubelet_diff::observe::{Seen, Watched};
 use probepilot_test_kubelet_diff::predict::{Prediction, predict};
@@ -26,6 +26,8 @@ const AT_ONCE: usize = 16;
 /// Rounds, the first included. What did not fit is run again with nothing beside it: a machine that is short of processor
 /// time for some seconds is no finding, a rule that is wrong does not fit again. The table shows every round.
 const ROUNDS: usize = 3;
+/// How much later than the status an event may be shown: the kubelet sends it another way.
+const EVENTS: Duration = Duration::from_secs(5);
 /// The longest a container may take to start.
 const START: Duration = Duration::from_mins(2);
 
@@ -62,7 +64,7 @@ async fn the_real_kubelet_does_what_was_predicted() {
     let last = rounds.last().map(Vec::as_slice).unwrap_or_default();
     let wrong: Vec<String> = last
         .iter()
-        .filter(|one| !one.fits())
+        .filter(|one| !one.judged.fits())
         .map(report::replay)
         .collect();
     let all: Vec<Ran> = rounds.into_iter().flatten().collect();
@@ -124,7 +126,7 @@ impl Stage {
                 self.run(config, prediction)
             });
             let ran = join_all(runs).await;
-            let mut fits = ran.iter().map(Ran::fits);
+            let mut fits = ran.iter().map(|one| one.judged.fits());
             predicted.retain(|_| !fits.next().unwrap_or(true));
             rounds.push(ran);
             if predicted.is_empty() {
@@ -167,15 +169,33 @@ impl Stage {
             enough,
         )
         .await;
-        let (seen, at) = (self.watched.seen(name), now());
+        let (seen, judged) = self.judged(&config, prediction).await;
         let gone = DeleteParams::default().grace_period(1);
         self.pods.delete(name, &gone).await.unwrap();
-        let judged = judge(&config, prediction, &seen, at);
         Ran {
             config,
             seen,
             judged,
         }
+    }
+
+    /// Judges, again and again for [`EVENTS`] while it does not fit.
+    async fn judged(&self, config: &Config, prediction: &Prediction) -> (Seen, Judged) {
+        let look = || async {
+            let seen = self.watched.seen(&config.name);
+            let judged = judge(config, prediction, &seen, now());
+            Ok::<_, std::convert::Infallible>(if judged.fits() {
+                Look::Done((seen, judged))
+            } else {
+                Look::NotYet("it does not fit".to_owned())
+            })
+        };
+        let in_time = wait::until(format!("{} to fit", config.name), EVENTS, look).await;
+        in_time.unwrap_or_else(|_| {
+            let seen = self.watched.seen(&config.name);
+            let judged = judge(config, prediction, &seen, now());
+            (seen, judged)
+        })
     }
 
     async fn until(&self, what: &str, within: Duration, holds: impl Fn(&Seen) -> bool) {
