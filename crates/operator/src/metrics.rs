@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use jiff::Timestamp;
 use probepilot_api::CountSelector;
+use probepilot_policy::Judgement;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,6 +20,10 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::client::{Observer, Verb};
 use crate::memory::ResidentMemory;
+
+mod kills;
+
+use kills::KillMetrics;
 
 /// Every metric of the process. Cloning is cheap and shares them.
 #[derive(Clone)]
@@ -37,6 +43,7 @@ struct Inner {
     leader: Gauge,
     requests: Family<RequestLabels, Counter>,
     events_dropped: Counter,
+    kills: KillMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -89,6 +96,7 @@ impl Default for Metrics {
             leader: Gauge::default(),
             requests: Family::default(),
             events_dropped: Counter::default(),
+            kills: KillMetrics::register(registry),
             registry: Registry::default(),
         };
         registry.register(
@@ -197,6 +205,21 @@ impl Metrics {
     /// A write to a workload was accepted. `reason` is a word of a closed list.
     pub fn wrote(&self, reason: &'static str) {
         self.0.writes.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// A life was judged for the first time.
+    pub fn judged(&self, judgement: &Judgement) {
+        self.0.kills.judged(judgement);
+    }
+
+    /// Kills asked for so many raises.
+    pub fn raised(&self, times: u64) {
+        self.0.kills.raised(times);
+    }
+
+    /// A kill was answered by a write.
+    pub fn answered(&self, killed_at: Timestamp, written_at: Timestamp) {
+        self.0.kills.answered(killed_at, written_at);
     }
 
     /// How many policies there are.

@@ -22,6 +22,7 @@ use crate::namespaces;
 use crate::observe::observe;
 use crate::policies::{Claim, Entry, PolicyRef, Sources};
 
+mod tally;
 mod write;
 
 /// Everything is looked at again after so long, whatever was heard meanwhile.
@@ -189,14 +190,16 @@ impl Turn<'_> {
         let decision = self.decide(&policy, &mut observation, &prior, now).await?;
         let next = status(&policy, &decision, &prior, observation.generation, now);
         let look_again = decision.look_again;
-        let outcome = if let (Action::Write(write), Target::Found(workload)) =
+        let acted = if let (Action::Write(write), Target::Found(workload)) =
             (&decision.action, &observation.target)
         {
-            self.act(entry, next, workload, write, now).await?
+            self.act(entry, next, workload, write, now).await
         } else {
             entry.status = next;
-            Outcome::Kept
+            Ok(Outcome::Kept)
         };
+        tally::tally(&self.context.metrics, &decision, &prior, &entry.status);
+        let outcome = acted?;
         self.report(entry, &decision.events, now).await?;
         let container = entry.status.container.clone();
         let target = policy.target;

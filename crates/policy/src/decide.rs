@@ -119,6 +119,7 @@ fn blank(
         },
         counts: observation.counts.clone(),
         raises: prior.raises,
+        judged: Vec::new(),
         verdict: None,
         look_again: None,
     }
@@ -150,6 +151,8 @@ impl Case<'_> {
         decision.container = Some(self.current.name.clone());
         decision.verdict = self.kills.shown;
         decision.memory.judged.clone_from(&self.kills.judged);
+        let new = self.kills.new.iter();
+        decision.judged = new.map(|(_, judgement)| judgement.clone()).collect();
         decision.look_again = self.kills.look_again;
         decision.conditions = vec![
             conditions::found(self.workload),

@@ -7,7 +7,7 @@ use probepilot_api::{BudgetSource, Memory, ProbePair};
 use crate::baseline::BaselineRecord;
 use crate::condition::ConditionState;
 use crate::observation::Count;
-use crate::verdict::Verdict;
+use crate::verdict::{Judgement, Verdict};
 use crate::workload::ContainerProbes;
 
 /// Everything that follows from one observation.
@@ -31,6 +31,8 @@ pub struct Decision {
     pub counts: Vec<Count>,
     /// Raises in a row because of kills.
     pub raises: Option<i64>,
+    /// Lives that were judged for the first time.
+    pub judged: Vec<Judgement>,
     /// The verdict to show.
     pub verdict: Option<Verdict>,
     /// When to look again although nothing was seen to change.

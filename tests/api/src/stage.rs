@@ -1,6 +1,7 @@
 //! A target, its policy and the whole operator, in a namespace of their own behind a [`Proxy`].
 
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -20,8 +21,10 @@ use crate::Scene;
 use crate::crd::install_own;
 use crate::proxy::{Proxy, Seen as Request, mutates};
 
+mod killed;
 mod shown;
 
+pub use killed::{Killed, get};
 pub use shown::{Shown, chart_liveness, deployment, shown, web};
 
 /// How long anything may take that should come at once. Far below the operator's own retries of minutes.
@@ -104,16 +107,22 @@ impl Stage {
     /// Starts the operator for this namespace, in this process.
     #[must_use]
     pub fn start(&self) -> Operator {
-        self.start_with(false)
+        self.start_with(false, ([127, 0, 0, 1], 0).into())
+    }
+
+    /// The same, with its metrics at this address.
+    #[must_use]
+    pub fn start_serving(&self, listen: SocketAddr) -> Operator {
+        self.start_with(false, listen)
     }
 
     /// The same with `--read-only`.
     #[must_use]
     pub fn start_read_only(&self) -> Operator {
-        self.start_with(true)
+        self.start_with(true, ([127, 0, 0, 1], 0).into())
     }
 
-    fn start_with(&self, read_only: bool) -> Operator {
+    fn start_with(&self, read_only: bool, listen: SocketAddr) -> Operator {
         let (stop, stopped) = oneshot::channel::<()>();
         let options = Options {
             policies: PolicyOptions {
@@ -122,7 +131,7 @@ impl Stage {
                 max_parallel_rollouts: 1,
                 count_interval: COUNTS,
             },
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen,
             lease: None,
             instance: "stage".to_owned(),
         };

@@ -12,7 +12,7 @@ use probepilot_policy::{
 };
 use tokio::time::Instant;
 
-use super::{Error, Outcome, REFUSED_RETRY, Turn};
+use super::{Error, Outcome, REFUSED_RETRY, Turn, tally};
 use crate::act::{Written, write_probes};
 use crate::context::key;
 use crate::policies::{Entry, Refused};
@@ -50,6 +50,11 @@ impl Turn<'_> {
         let outcome = match written {
             Written::Accepted(generation) => {
                 entry.left_at = generation.map(|generation| (workload.uid.clone(), generation));
+                if write.cause == Cause::Kill
+                    && let Some(killed_at) = tally::killed_at(&memory)
+                {
+                    self.context.metrics.answered(killed_at, Timestamp::now());
+                }
                 next.memory = Some(remember_write(memory, write, now));
                 next.last_write = Some(last_write(write, generation, now));
                 if write.takes_slot {
