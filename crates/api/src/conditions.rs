@@ -162,7 +162,7 @@ reasons! {
     MaxStartup => Exhausted True,
     /// Every count was read lately.
     Counted => CountFresh True,
-    /// The policy has no rules, so nothing is counted.
+    /// The policy has no rules; all pods are counted, and starts are held against that.
     NoRules => CountFresh True,
     /// No count was read yet.
     CountPending => CountFresh Unknown,

@@ -11,6 +11,7 @@ mod behavior;
 mod conditions;
 mod crash_loop;
 mod crd;
+mod learning;
 mod policy;
 mod rules;
 mod status;
@@ -22,6 +23,7 @@ pub use behavior::{
 pub use conditions::{ConditionStatus, ConditionType, Reason};
 pub use crash_loop::CrashLoop;
 pub use crd::{crd, crd_yaml, reference_markdown};
+pub use learning::{Learning, MeasuredBy, StartOutcome, StartRecord};
 pub use policy::{Mode, ProbePolicy, ProbePolicySpec, TargetKind, TargetRef};
 pub use rules::{CountSelector, Linear, Point, ScalingRule, Step};
 pub use status::{

@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Apply, Behavior, CrashLoop, Limits, ProbePolicyStatus, ScalingRule};
+use crate::{Apply, Behavior, CrashLoop, Learning, Limits, ProbePolicyStatus, ScalingRule};
 
 /// What a ProbePolicy asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -84,6 +84,10 @@ pub struct ProbePolicySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub rules: Vec<ScalingRule>,
+
+    /// Lets the starts that were seen ask for a budget, as a rule does. Default: unset; starts are recorded and a budget is recommended, but not applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning: Option<Learning>,
 
     /// What kills by a probe may do to the budget. Default: each raises it to twice the killed life, at most 4 times in a row.
     #[serde(default)]

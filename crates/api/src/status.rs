@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::ProbeTimings;
+use crate::{ProbeTimings, StartRecord};
 
 /// What was observed, decided and done.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -53,6 +53,11 @@ pub struct ProbePolicyStatus {
     /// Timings as the owner of the target wants them, without anything written by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<ProbePair>,
+
+    /// Starts that were seen, oldest first: of each program the longest healthy and the longest killed one of each doubling of the count, then the newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub starts: Vec<StartRecord>,
 
     /// What a restart of the operator must not forget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,7 +123,12 @@ pub struct StartupStatus {
     #[schemars(range(min = 0))]
     pub baseline_detection_seconds: Option<i64>,
 
-    /// What decides the need: Owner, Rule, Raise or Limit.
+    /// The startup budget that the starts seen so far recommend at the present count. Unset while too little was seen. Unit: seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub recommended_seconds: Option<i64>,
+
+    /// What decides the need: Owner, Rule, Learned, Raise or Limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<BudgetSource>,
 
@@ -135,9 +145,11 @@ pub enum BudgetSource {
     Owner,
     /// A rule.
     Rule,
+    /// The starts that were seen, where learning is set.
+    Learned,
     /// A kill.
     Raise,
-    /// A rule or a kill, clipped by limits.
+    /// A rule, a kill or learning, clipped by limits.
     Limit,
 }
 
@@ -237,7 +249,7 @@ pub struct Floor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub count: Option<i64>,
-    /// Image, command, arguments and size of the CPU limit, as a checksum.
+    /// Image, command, arguments and size of the CPU limit, as a checksum, and what was counted where that is not all pods.
     #[schemars(length(max = 64))]
     pub key: String,
 }

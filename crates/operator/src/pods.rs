@@ -89,6 +89,10 @@ impl Kept {
         }
     }
 
+    fn view(&self, uid: &str) -> Option<&PodView> {
+        self.pods.get(uid).map(|(_, view)| view)
+    }
+
     fn remove(&mut self, uid: &str) {
         self.pods.remove(uid);
         self.dropped.remove(&hash(uid));
@@ -126,7 +130,10 @@ impl Pods {
                 if self.owner.owns(&pod)
                     && let Some(incoming) = &mut self.incoming
                 {
-                    let (view, created) = project(&pod);
+                    let (mut view, created) = project(&pod);
+                    let before = self.shown.view(&view.uid);
+                    // Views between the last one and this list may be missing.
+                    view.witness(before, Timestamp::now(), false);
                     incoming.put(view, created);
                 }
                 false
@@ -137,7 +144,8 @@ impl Pods {
                 true
             }
             Event::Apply(pod) if self.owner.owns(&pod) => {
-                let (view, created) = project(&pod);
+                let (mut view, created) = project(&pod);
+                view.witness(self.shown.view(&view.uid), Timestamp::now(), true);
                 self.shown.put(view, created);
                 true
             }
@@ -255,6 +263,30 @@ mod tests {
         assert_eq!(names(&pods), ["agent-1"]);
         pods.take(Event::Apply(pod(1, "other", true, 0)));
         assert!(names(&pods).is_empty(), "an orphaned pod is let go");
+    }
+
+    #[test]
+    fn a_start_is_witnessed_from_view_to_view_and_across_a_new_list() {
+        let guarded = |started: bool| {
+            let mut pod = pod(1, "ds", started, 0);
+            let probe = json!({"httpGet": {"port": 80}});
+            let container = &mut pod.spec.as_mut().unwrap().containers[0];
+            container.startup_probe = serde_json::from_value(probe).unwrap();
+            let status = pod.status.as_mut().unwrap();
+            status.container_statuses.as_mut().unwrap()[0].started = Some(started);
+            pod
+        };
+        let seen = |pods: &Pods| pods.views()[0].containers["a"].seen.clone();
+        let mut pods = listed([guarded(false)]);
+        assert!(seen(&pods)[0].healthy_at.is_none());
+        pods.take(Event::Apply(guarded(true)));
+        assert!(seen(&pods)[0].healthy_at.is_some());
+        pods.take(Event::Init);
+        pods.take(Event::InitApply(guarded(true)));
+        pods.take(Event::InitDone);
+        assert!(seen(&pods)[0].healthy_at.is_some(), "what was seen stays");
+        let late = listed([guarded(true)]);
+        assert!(seen(&late).is_empty(), "nobody saw it start");
     }
 
     #[test]

@@ -203,7 +203,7 @@ impl Sources {
         let namespace = key.namespace.as_deref().unwrap_or_default();
         let target = from.targets.watch(namespace, &policy.target);
         let mut counts = CountSet::new(from.counts.clone());
-        counts.set(policy.rules.iter().map(|rule| &rule.count));
+        counts.set(&policy.counted());
         let (mut target_changes, mut count_changes) = (target.clone(), counts.clone());
         let (wake, key) = (from.wake.clone(), key.clone());
         let forward = async move {
@@ -224,7 +224,7 @@ impl Sources {
     }
 
     fn follows(&self, policy: &Policy) -> bool {
-        self.policy.target == policy.target && self.policy.rules == policy.rules
+        self.policy.target == policy.target && self.policy.counted() == policy.counted()
     }
 
     /// What is known of the target now.
@@ -233,7 +233,7 @@ impl Sources {
         self.target.snapshot()
     }
 
-    /// The counts of the policy's rules.
+    /// The counts of the policy's rules, or of all pods where there are none.
     #[must_use]
     pub fn counts(&self) -> &CountSet {
         &self.counts

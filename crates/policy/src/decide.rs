@@ -15,13 +15,15 @@ use crate::observation::{Count, Observation, Slot, Target};
 use crate::policy::Policy;
 use crate::probes::{Held, budget};
 use crate::raise::{self, Scene};
-use crate::starts::StartKey;
+use crate::starts::{StartKey, Starts};
 use crate::workload::{ContainerProbes, Workload};
 
 mod conditions;
+mod learning;
 mod messages;
 mod plan;
 
+use learning::Learning;
 use plan::{Plan, Planned};
 
 /// Decides about one policy. `prior` is the policy's status, which is all the memory there is.
@@ -75,11 +77,10 @@ fn look(
         memory(prior).judged.as_slice(),
         now,
     );
-    let floor = memory(prior).floor;
-    let known = floor.map(|floor| StartKey::from(floor.key));
-    let program = workload.program(&current.name).cloned().unwrap_or_default();
+    let learning = Learning::of(policy, observation, prior, workload, &current.name);
     let case = Case {
-        key: program.key(&known),
+        starts: learning.starts(&kills, now),
+        key: learning.key,
         policy,
         observation,
         prior,
@@ -120,6 +121,7 @@ fn blank(
         counts: observation.counts.clone(),
         raises: prior.raises,
         judged: Vec::new(),
+        starts: Starts::from(prior.starts.as_slice()),
         verdict: None,
         look_again: None,
     }
@@ -139,6 +141,8 @@ struct Case<'a> {
     kills: Kills,
     /// Of the program that the template runs.
     key: StartKey,
+    /// Every start that is kept, those seen now among them.
+    starts: Starts,
     now: Timestamp,
 }
 
@@ -154,6 +158,7 @@ impl Case<'_> {
         let new = self.kills.new.iter();
         decision.judged = new.map(|(_, judgement)| judgement.clone()).collect();
         decision.look_again = self.kills.look_again;
+        decision.starts.clone_from(&self.starts);
         decision.conditions = vec![
             conditions::found(self.workload),
             conditions::looping(&self.kills),
@@ -165,6 +170,11 @@ impl Case<'_> {
         self.weigh_kills(&baseline, &mut decision);
         let asked = self.asked(&self.observation.counts, &baseline, &decision.memory);
         decision.startup = self.startup(&baseline, &asked);
+        let recommended = self.recommended();
+        decision.startup.recommended_seconds = recommended
+            .as_ref()
+            .and_then(|learned| Some(learned.need()?.seconds));
+        decision.events.extend(self.starts_over(recommended));
         let plan = self.plan(&baseline, &held, &asked, &mut decision);
         decision.probes = Some(Probes {
             desired: match &plan {
@@ -187,7 +197,8 @@ impl Case<'_> {
     fn weigh_kills(&self, baseline: &Baseline, decision: &mut Decision) {
         let scene = Scene {
             key: &self.key,
-            rules: &need(self.policy, &self.observation.counts, liveness(baseline)),
+            rules: &self.bare(&self.observation.counts, baseline),
+            count: self.count(&self.observation.counts),
             budget_seconds: budget(self.current),
             all_healthy: self.all_healthy(),
             retry: self.observation.retry,
@@ -225,11 +236,16 @@ impl Case<'_> {
             })
     }
 
-    /// What rules ask at these counts, and never less than what kills showed to be too little.
+    /// What rules and starts ask at these counts, and never less than what kills showed to be too little.
     fn asked(&self, counts: &[Count], baseline: &Baseline, memory: &Memory) -> Asked {
-        let rules = need(self.policy, counts, liveness(baseline));
+        let bare = self.bare(counts, baseline);
         let (floor, limits) = (memory.floor.as_ref(), self.policy.limits);
-        raise::with_floor(&rules, floor, &self.key, limits)
+        raise::with_floor(&bare, floor, (&self.key, self.count(counts)), limits)
+    }
+
+    /// What rules and starts ask at these counts.
+    fn bare(&self, counts: &[Count], baseline: &Baseline) -> Asked {
+        need(self.policy, counts, liveness(baseline)).or_learned(self.learned(counts))
     }
 
     fn startup(&self, baseline: &Baseline, asked: &Asked) -> Startup {
@@ -250,6 +266,7 @@ impl Case<'_> {
             budget_seconds,
             detection_seconds: self.current.detection_seconds(),
             baseline_detection_seconds: baseline.probes.detection_seconds(),
+            recommended_seconds: None,
             source,
             queue_position: None,
         }

@@ -7,6 +7,7 @@ use probepilot_api::{BudgetSource, Memory, ProbePair};
 use crate::baseline::BaselineRecord;
 use crate::condition::ConditionState;
 use crate::observation::Count;
+use crate::starts::Starts;
 use crate::verdict::{Judgement, Verdict};
 use crate::workload::ContainerProbes;
 
@@ -29,6 +30,8 @@ pub struct Decision {
     pub memory: Memory,
     /// The counts that were used.
     pub counts: Vec<Count>,
+    /// The starts that are kept.
+    pub starts: Starts,
     /// Raises in a row because of kills.
     pub raises: Option<i64>,
     /// Lives that were judged for the first time.
@@ -52,6 +55,8 @@ pub struct Startup {
     pub detection_seconds: Option<u32>,
     /// The same with the owner's own probes.
     pub baseline_detection_seconds: Option<u32>,
+    /// The budget that the starts seen so far recommend.
+    pub recommended_seconds: Option<u32>,
     /// What decides the need.
     pub source: Option<BudgetSource>,
     /// Place in the rollout queue.

@@ -55,14 +55,18 @@ pub use observation::{
     Brake, Count, CountFailure, CountFailureKind, Observation, Refusal, Sample, Slot, Target,
 };
 pub use patch::patch;
-pub use pod::{ContainerView, FailedProbe, KillingEvent, Life, Owner, PodView, ReadyTurned, Role};
+pub use pod::{
+    ContainerView, FailedProbe, KillingEvent, Life, Owner, PodView, ReadyTurned, Role, SeenStart,
+};
 pub use policy::{Bounds, CurvePoint, Form, Lower, Policy, PolicyError, Raise, Rule, Rung};
 pub use probes::{Held, HeldField, Wish, budget, probes};
 pub use queue::{PolicyKey, RolloutQueue};
 pub use report::{
     Settled, intent, last_write, remember_write, settle_intent, status, worth_writing,
 };
-pub use starts::{MAX_KEYS, MAX_STARTS, MeasuredBy, Outcome, Start, StartKey, Starts, Template};
+pub use starts::{
+    MAX_KEYS, MAX_STARTS, MeasuredBy, Outcome, ProgramSum, Start, StartKey, Starts, Template,
+};
 pub use timing::TimingField;
 pub use verdict::{
     Confidence, Diagnosis, Finding, Hindrance, HowKnown, Judgement, NeverBecause, NotAVerdict,

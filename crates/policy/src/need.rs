@@ -3,7 +3,8 @@
 use probepilot_api::{BudgetSource, CountSelector, ProbeTimings};
 use probepilot_kubelet::Timings;
 
-use crate::observation::Count;
+use crate::learning::Recommendation;
+use crate::observation::{Count, Sample};
 use crate::policy::{Bounds, CurvePoint, Form, Policy, Rung};
 
 /// What the rules ask for now.
@@ -17,9 +18,9 @@ pub struct Ask {
     pub write_seconds: u32,
     /// Liveness timings that rungs give, the longest of each.
     pub liveness: Option<ProbeTimings>,
-    /// The count of the deciding rule; unset where nothing is counted.
+    /// The count of the deciding rule; unset where it is not known.
     pub count: Option<i64>,
-    /// Rule, or Limit where the limits changed what the rule asks.
+    /// Rule or Learned, or Limit where the limits changed what they ask.
     pub source: BudgetSource,
 }
 
@@ -38,6 +39,20 @@ pub enum Asked {
 }
 
 impl Asked {
+    /// What rules and starts ask for together: the larger budget, with the liveness timings that rungs give.
+    pub(crate) fn or_learned(self, learned: Option<Ask>) -> Self {
+        let Some(learned) = learned else { return self };
+        let size = |ask: &Ask| (ask.bare_seconds, ask.write_seconds);
+        match self {
+            Self::Ask(ask) if size(&ask) >= size(&learned) => Self::Ask(ask),
+            Self::Ask(ask) => Self::Ask(Ask {
+                liveness: ask.liveness,
+                ..learned
+            }),
+            Self::Nothing { .. } | Self::Unknown => Self::Ask(learned),
+        }
+    }
+
     /// The ask, where there is one.
     #[must_use]
     pub fn ask(&self) -> Option<&Ask> {
@@ -64,7 +79,8 @@ pub fn need(policy: &Policy, counts: &[Count], liveness: Option<Timings>) -> Ask
         .collect();
     let Some(&(_, first)) = known.first() else {
         return if policy.rules.is_empty() {
-            Asked::Nothing { count: None }
+            let count = value(counts, &policy.driver());
+            Asked::Nothing { count }
         } else {
             Asked::Unknown
         };
@@ -97,7 +113,8 @@ pub fn need(policy: &Policy, counts: &[Count], liveness: Option<Timings>) -> Ask
     match best {
         None => Asked::Nothing { count: Some(first) },
         Some((bare, write, count)) => {
-            Asked::Ask(Ask::new(policy.limits, bare, write, count, timings))
+            let budgets = (bare, write, BudgetSource::Rule);
+            Asked::Ask(Ask::new(policy.limits, budgets, count, timings))
         }
     }
 }
@@ -105,8 +122,7 @@ pub fn need(policy: &Policy, counts: &[Count], liveness: Option<Timings>) -> Ask
 impl Ask {
     fn new(
         limits: Bounds,
-        bare: u32,
-        write: u32,
+        (bare, write, source): (u32, u32, BudgetSource),
         count: i64,
         liveness: Option<ProbeTimings>,
     ) -> Self {
@@ -118,11 +134,21 @@ impl Ask {
             liveness,
             count: Some(count),
             source: if need_seconds == bare {
-                BudgetSource::Rule
+                source
             } else {
                 BudgetSource::Limit
             },
         }
+    }
+
+    /// What starts ask for.
+    pub(crate) fn learned(limits: Bounds, recommended: &Recommendation) -> Self {
+        let budgets = (
+            recommended.bare_seconds,
+            recommended.seconds,
+            BudgetSource::Learned,
+        );
+        Self::new(limits, budgets, recommended.count, None)
     }
 
     /// Whether a budget of so many seconds is enough.
@@ -136,8 +162,13 @@ impl Ask {
 }
 
 fn value(counts: &[Count], selector: &CountSelector) -> Option<i64> {
+    sample(counts, selector).map(|sample| sample.value)
+}
+
+/// The last value of one count.
+pub(crate) fn sample(counts: &[Count], selector: &CountSelector) -> Option<Sample> {
     let count = counts.iter().find(|count| &count.selector == selector)?;
-    count.last.map(|sample| sample.value)
+    count.last
 }
 
 fn rung(rungs: &[Rung], count: i64) -> Option<Rung> {

@@ -8,9 +8,13 @@ use probepilot_api::TargetKind;
 use probepilot_kubelet::{StartGuard, Timings, guard};
 
 use crate::evidence::{Complaint, Handler, LastWords, Quantity, Quote, Told, Trouble};
+use crate::starts::ProgramSum;
 use crate::window::LifeWindow;
 
 mod project;
+mod witness;
+
+pub use witness::SeenStart;
 
 /// Complaints and troubles kept of one pod, the newest.
 const MOST_TOLD: usize = 64;
@@ -122,6 +126,10 @@ pub struct ContainerView {
     pub complaints: Vec<Complaint>,
     /// How long runs before the last one lasted, as far as anybody remembers.
     pub earlier_runs: Vec<SignedDuration>,
+    /// Image, command and arguments as a checksum.
+    pub program: ProgramSum,
+    /// What was seen of the starts of the present and of the last life by whoever watches the pod.
+    pub seen: Vec<SeenStart>,
 }
 
 /// A run of the container that has ended.

@@ -18,6 +18,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// The range of budgets that rules may ask for.
     pub limits: Bounds,
+    /// Headroom in percent, where starts that were seen may ask for a budget.
+    pub learning: Option<u32>,
     /// How far kills may raise the budget; `None` is not at all.
     pub kills: Option<RaiseOnKill>,
     /// The probe that is given the budget.
@@ -142,11 +144,33 @@ impl TryFrom<&ProbePolicySpec> for Policy {
                 .map(|(index, rule)| parse_rule(index, rule))
                 .collect::<Result<_, _>>()?,
             limits: Bounds::try_from(spec.limits)?,
+            learning: spec
+                .learning
+                .map(|learning| seconds(learning.headroom_percent)),
             kills: raise_on_kill(spec.crash_loop),
             probe: spec.apply.probe,
             raise: Raise::from(spec.behavior.raise),
             lower: lower(spec.behavior.lower),
         })
+    }
+}
+
+impl Policy {
+    /// What starts are held against: what the first rule counts, or all pods.
+    #[must_use]
+    pub fn driver(&self) -> CountSelector {
+        let first = self.rules.first();
+        first.map(|rule| rule.count.clone()).unwrap_or_default()
+    }
+
+    /// Everything that is counted; what two rules count is named twice.
+    #[must_use]
+    pub fn counted(&self) -> Vec<CountSelector> {
+        let mut counted: Vec<_> = self.rules.iter().map(|rule| rule.count.clone()).collect();
+        if counted.is_empty() {
+            counted.push(self.driver());
+        }
+        counted
     }
 }
 

@@ -23,8 +23,10 @@ const QUIET_NEEDS: i64 = 2;
 pub(crate) struct Scene<'a> {
     /// Key of the target's program.
     pub key: &'a StartKey,
-    /// What the rules ask.
+    /// What rules and starts ask.
     pub rules: &'a Asked,
+    /// Count of the policy's driver: always the same thing is compared, whichever rule decides.
+    pub count: Option<i64>,
     /// Budget of the template in seconds.
     pub budget_seconds: u32,
     /// Whether every pod that should run does, and is healthy.
@@ -86,7 +88,12 @@ fn note(
     if let Some(series) = &mut memory.series {
         series.killed_at = Time(series.killed_at.0.max(kill.finished_at));
     }
-    let needed = with_floor(scene.rules, memory.floor.as_ref(), scene.key, limits);
+    let needed = with_floor(
+        scene.rules,
+        memory.floor.as_ref(),
+        (scene.key, scene.count),
+        limits,
+    );
     if needed
         .ask()
         .is_some_and(|ask| !ask.covered_by(kill.budget_seconds))
@@ -111,7 +118,7 @@ fn note(
     if exhausted.is_none() {
         memory.floor = Some(Floor {
             seconds: longer.into(),
-            count: count(scene.rules),
+            count: scene.count,
             key: scene.key.as_str().to_owned(),
         });
     }
@@ -148,14 +155,13 @@ fn end(scene: Scene<'_>, memory: &mut Memory, now: Timestamp) -> Weighed {
     }
 }
 
-/// What is needed: what rules ask, and never less than the floor where that holds.
+/// What is needed: what rules and starts ask, and never less than the floor where that holds.
 pub(crate) fn with_floor(
     rules: &Asked,
     floor: Option<&Floor>,
-    key: &StartKey,
+    (key, count): (&StartKey, Option<i64>),
     limits: Bounds,
 ) -> Asked {
-    let count = count(rules);
     let holds = |floor: &&Floor| floor.key == key.as_str() && is_as_large(count, floor.count);
     let Some(floor) = floor.filter(holds) else {
         return rules.clone();
@@ -176,14 +182,6 @@ pub(crate) fn with_floor(
                 BudgetSource::Limit
             },
         }),
-    }
-}
-
-fn count(asked: &Asked) -> Option<i64> {
-    match asked {
-        Asked::Ask(ask) => ask.count,
-        Asked::Nothing { count } => *count,
-        Asked::Unknown => None,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use probepilot_api::{ConditionType, Intent, LastWrite, Memory, ProbePolicyStatus, StartupStatus};
+use probepilot_api::{
+    ConditionType, Intent, LastWrite, Memory, ProbePolicyStatus, StartRecord, StartupStatus,
+};
 
 use crate::decision::{Cause, Decision, Startup, Write};
 use crate::pace::{self, HEARTBEAT};
@@ -11,6 +13,8 @@ use crate::workload::{ContainerProbes, Workload};
 
 /// A count alone is written at most so often. Source: design, section 5.
 const COUNT_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
+/// Starts that began closer together are written with the next ones, or with whatever else is news.
+const STARTS_INTERVAL: SignedDuration = SignedDuration::from_secs(30);
 /// A count that moved by less than this many percent is not news.
 const COUNT_NEWS_PERCENT: u64 = 5;
 /// A need that moved by this many percent is news at once, as when a rung is reached.
@@ -40,6 +44,12 @@ pub fn status(
             .collect(),
         desired: decision.probes.map(|probes| probes.desired),
         baseline: decision.probes.map(|probes| probes.baseline),
+        starts: decision
+            .starts
+            .as_slice()
+            .iter()
+            .map(StartRecord::from)
+            .collect(),
         memory: (decision.memory != Memory::default()).then(|| decision.memory.clone()),
         last_write: prior.last_write.clone(),
         conditions: conditions
@@ -57,6 +67,7 @@ impl From<Startup> for StartupStatus {
             budget_seconds: seconds(startup.budget_seconds),
             detection_seconds: seconds(startup.detection_seconds),
             baseline_detection_seconds: seconds(startup.baseline_detection_seconds),
+            recommended_seconds: seconds(startup.recommended_seconds),
             source: startup.source,
             queue_position: startup
                 .queue_position
@@ -166,7 +177,10 @@ pub fn worth_writing(
     next: &ProbePolicyStatus,
     now: Timestamp,
 ) -> bool {
-    if essence(written) != essence(next) || need_is_news(written, next) {
+    if essence(written) != essence(next)
+        || need_is_news(written, next)
+        || starts_are_news(&written.starts, &next.starts)
+    {
         return true;
     }
     let waited = |since: Option<&Time>, least| {
@@ -201,8 +215,10 @@ fn essence(status: &ProbePolicyStatus) -> ProbePolicyStatus {
     if let Some(startup) = &mut status.startup {
         startup.count = startup.count.map(|_| 0);
         startup.need_seconds = startup.need_seconds.map(|_| 0);
+        startup.recommended_seconds = startup.recommended_seconds.map(|_| 0);
         startup.queue_position = startup.queue_position.map(|_| 1);
     }
+    status.starts.clear();
     if let Some(memory) = &mut status.memory {
         for pending in [&mut memory.pending_raise, &mut memory.pending_lower]
             .into_iter()
@@ -222,6 +238,15 @@ fn essence(status: &ProbePolicyStatus) -> ProbePolicyStatus {
         }
     }
     status
+}
+
+/// Each start is written down at once, but those of a large rollout no more often than each [`STARTS_INTERVAL`].
+fn starts_are_news(written: &[StartRecord], next: &[StartRecord]) -> bool {
+    let newest = |starts: &[StartRecord]| starts.last().map(|start| start.started_at.0);
+    let apart =
+        |(before, now): (Timestamp, Timestamp)| now.duration_since(before).abs() >= STARTS_INTERVAL;
+    let (before, now) = (newest(written), newest(next));
+    written != next && before.zip(now).is_none_or(apart)
 }
 
 fn need_is_news(written: &ProbePolicyStatus, next: &ProbePolicyStatus) -> bool {

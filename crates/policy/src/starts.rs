@@ -4,14 +4,18 @@
 //! The set is bounded, because it lives in the policy's status: design, section 8.
 
 use jiff::Timestamp;
+pub use probepilot_api::{MeasuredBy, StartOutcome as Outcome};
 use serde::{Deserialize, Serialize};
 
 mod keep;
 mod key;
+mod measure;
+mod record;
 #[cfg(test)]
 mod tests;
 
-pub use key::{StartKey, Template};
+pub use key::{ProgramSum, StartKey, Template};
+pub(crate) use measure::{Runs, measured};
 
 /// Starts that are kept, over all keys. Source: design, section 8.
 pub const MAX_STARTS: usize = 32;
@@ -40,6 +44,9 @@ pub struct Start {
     /// The container's CPU limit as its pod has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_limit: Option<String>,
+    /// Whether a write of the operator caused it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_write: bool,
 }
 
 impl Start {
@@ -49,28 +56,6 @@ impl Start {
     pub fn bucket(&self) -> u32 {
         self.count.max(1).ilog2()
     }
-}
-
-/// What showed how a start ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum MeasuredBy {
-    /// `started` turned true: there is a startup probe.
-    Started,
-    /// The condition ContainersReady turned true: there is a readiness probe.
-    ContainersReady,
-    /// The container terminated.
-    Terminated,
-}
-
-/// How a start ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Outcome {
-    /// With the first healthy answer: the length is exact.
-    Healthy,
-    /// With a kill for a failed probe: censored, the length is a lower bound.
-    Killed,
-    /// By itself. No probe decided that, so it says nothing about how long a start takes.
-    Exited,
 }
 
 /// The starts that are kept, oldest first.

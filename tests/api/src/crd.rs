@@ -103,6 +103,7 @@ pub fn full_policy() -> Value {
                     "interpolate": [{"count": 100, "startupSeconds": 20}, {"count": 1000, "startupSeconds": 961}],
                 },
             ],
+            "learning": {"headroomPercent": 30},
             "crashLoop": {"enabled": false, "raisePercent": 50, "maxRaises": 2},
             "limits": {"minStartupSeconds": 1, "maxStartupSeconds": 86400},
             "apply": {"probe": "Liveness"},

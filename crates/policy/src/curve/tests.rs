@@ -18,6 +18,7 @@ fn starts(starts: &[(i64, u32, Outcome)]) -> Vec<Start> {
             count,
             key: StartKey::from("key".to_owned()),
             cpu_limit: None,
+            own_write: false,
         })
         .collect()
 }

@@ -234,18 +234,12 @@ fn snippet(probe: &str, from: Option<&Probe>, to: Option<&Probe>) -> String {
 
 /// One condition for all counts: the worst answers.
 pub(super) fn counts(policy: &Policy, observation: &Observation) -> Vec<ConditionState> {
-    if policy.rules.is_empty() {
-        return vec![state(
-            Reason::NoRules,
-            "the policy has no rules, so nothing is counted",
-        )];
-    }
     let mut pending = false;
-    for rule in &policy.rules {
+    for selector in policy.counted() {
         let count = observation
             .counts
             .iter()
-            .find(|count| count.selector == rule.count);
+            .find(|count| count.selector == selector);
         match count.and_then(|count| Some((count, count.failure.as_ref()?))) {
             Some((count, failure)) => {
                 let reason = match failure.kind {
@@ -271,6 +265,12 @@ pub(super) fn counts(policy: &Policy, observation: &Observation) -> Vec<Conditio
     }
     if pending {
         return vec![state(Reason::CountPending, "a count was not read yet")];
+    }
+    if policy.rules.is_empty() {
+        return vec![state(
+            Reason::NoRules,
+            "the policy has no rules; all pods are counted, and starts are held against that",
+        )];
     }
     vec![state(Reason::Counted, "every count was read lately")]
 }

@@ -4,6 +4,7 @@ use probepilot_api::{BudgetSource, RaiseSeries};
 
 use crate::decision::{Cause, Event, Write};
 use crate::kills::Kills;
+use crate::learning::Unlearned;
 use crate::need::{Ask, Asked};
 use crate::verdict::Confidence;
 
@@ -43,7 +44,7 @@ pub(super) fn why(
         ""
     };
     let because = asked.ask().map_or_else(
-        || "no rule asks for it any more".to_owned(),
+        || "nothing asks for it any more".to_owned(),
         |ask| asks(ask, series),
     );
     match cause {
@@ -81,12 +82,26 @@ pub(super) fn asks(ask: &Ask, series: Option<&RaiseSeries>) -> String {
             format!("a kill asks for {need} s")
         };
     }
-    format!("the rules ask for {need} s{at}")
+    let who = if ask.source == BudgetSource::Learned {
+        "the starts that were seen ask"
+    } else {
+        "the rules ask"
+    };
+    format!("{who} for {need} s{at}")
 }
 
 /// ` at a count of N`, or nothing where nothing is counted.
 pub(super) fn at_count(count: Option<i64>) -> String {
     count.map_or_else(String::new, |count| format!(" at a count of {count}"))
+}
+
+/// A program of which no start is known takes the place of one with a recommendation.
+pub(super) fn starts_over(why: Unlearned) -> Event {
+    Event {
+        warning: false,
+        reason: "LearningStartsOver".to_owned(),
+        message: why.sentence(),
+    }
 }
 
 /// The end of a series of raises.

@@ -259,9 +259,9 @@ impl Case<'_> {
 
     /// Whether every count was read lately: one that failed or stands still lowers nothing.
     fn counts_are_fresh(&self) -> bool {
-        self.policy.rules.iter().all(|rule| {
+        self.policy.counted().iter().all(|selector| {
             let mut counts = self.observation.counts.iter();
-            let count = counts.find(|count| count.selector == rule.count);
+            let count = counts.find(|count| count.selector == *selector);
             count.is_some_and(|count| {
                 count.failure.is_none()
                     && count.last.is_some_and(|sample| {

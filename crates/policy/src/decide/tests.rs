@@ -2,6 +2,7 @@
 
 mod handler;
 mod lbc;
+mod learning;
 mod lower;
 mod owners;
 mod properties;

@@ -20,6 +20,7 @@ fn starts(starts: &[(&str, i64, u32, Outcome)]) -> Starts {
             count,
             key: key(of),
             cpu_limit: None,
+            own_write: false,
         })
         .collect();
     Starts::from(starts)

@@ -6,6 +6,7 @@ use probepilot_kubelet::Timings;
 
 use super::{ContainerView, Life, PodView, ReadyTurned, Role};
 use crate::evidence::{Handler, LastWords, Quantity, Quote};
+use crate::starts::ProgramSum;
 
 impl PodView {
     /// Reduces a pod to what a decision needs; the object can be dropped afterwards.
@@ -82,6 +83,11 @@ impl ContainerView {
                 .as_ref()
                 .is_some_and(|lifecycle| lifecycle.pre_stop.is_some()),
             image: container.image.clone().unwrap_or_default(),
+            program: ProgramSum::of(
+                container.image.as_deref().unwrap_or_default(),
+                container.command.as_deref().unwrap_or_default(),
+                container.args.as_deref().unwrap_or_default(),
+            ),
             startup_handler: container.startup_probe.as_ref().map(Handler::of),
             liveness_handler: container.liveness_probe.as_ref().map(Handler::of),
             readiness_handler: container.readiness_probe.as_ref().map(Handler::of),

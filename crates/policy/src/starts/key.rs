@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use probepilot_api::CountSelector;
 use serde::{Deserialize, Serialize};
 
 /// How far beyond the middle between two CPU classes a limit may lie and still keep the class that is
@@ -21,6 +22,35 @@ pub struct Template<'a> {
     pub cpu_limit_milli: Option<u64>,
 }
 
+/// Image, command and arguments as a checksum: what is kept of them for each pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ProgramSum(u64);
+
+impl ProgramSum {
+    /// The checksum of these.
+    #[must_use]
+    pub fn of(image: &str, command: &[String], args: &[String]) -> Self {
+        let mut sum = Fnv::default();
+        sum.list(&[image]);
+        for words in [command, args] {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            sum.list(&words);
+        }
+        Self(sum.0)
+    }
+
+    /// The same where not all pods but something else is counted: seconds over another count are another curve.
+    #[must_use]
+    pub fn counted(self, selector: &CountSelector) -> Self {
+        if *selector == CountSelector::default() {
+            return self;
+        }
+        let mut sum = Fnv(self.0);
+        sum.list(&[&selector.group, &selector.resource, &selector.namespace]);
+        Self(sum.0)
+    }
+}
+
 /// Image, command, arguments and the size of the CPU limit: starts that differ in one of them are not
 /// put on one curve. One controller became 100 times faster with one flag (catalogue, section 1), and
 /// a CPU limit is a hidden driver of the start.
@@ -37,8 +67,18 @@ impl StartKey {
     /// the target start over.
     #[must_use]
     pub fn of<'a>(template: Template<'_>, known: impl IntoIterator<Item = &'a Self>) -> Self {
-        let sum = checksum(template);
-        let Some(milli) = template.cpu_limit_milli.filter(|&milli| milli > 0) else {
+        let sum = ProgramSum::of(template.image, template.command, template.args);
+        Self::with_sum(sum, template.cpu_limit_milli, known)
+    }
+
+    /// The same from what is kept of a program.
+    #[must_use]
+    pub fn with_sum<'a>(
+        ProgramSum(sum): ProgramSum,
+        cpu_limit_milli: Option<u64>,
+        known: impl IntoIterator<Item = &'a Self>,
+    ) -> Self {
+        let Some(milli) = cpu_limit_milli.filter(|&milli| milli > 0) else {
             return Self(format!("{sum:016x}-nolimit"));
         };
         let doublings = log2(milli);
@@ -97,26 +137,31 @@ fn log2(milli: u64) -> f64 {
 /// FNV-1a with 64 bits (Fowler, Noll and Vo; draft-eastlake-fnv): short, and the same in every version
 /// of every compiler, which a key that is stored must be. Each part is preceded by its length, so that
 /// moving a word from one argument to the next is a change.
-fn checksum(template: Template<'_>) -> u64 {
-    let mut sum = 0xcbf2_9ce4_8422_2325_u64;
-    let mut add = |bytes: &[u8]| {
-        for byte in bytes {
-            sum = (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    };
-    // As wide on every machine.
-    let length = |length: usize| u64::try_from(length).unwrap_or(u64::MAX).to_le_bytes();
-    let mut list = |words: &[&str]| {
-        add(&length(words.len()));
-        for word in words {
-            add(&length(word.len()));
-            add(word.as_bytes());
-        }
-    };
-    list(&[template.image]);
-    for words in [template.command, template.args] {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        list(&words);
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
     }
-    sum
+}
+
+impl Fnv {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    /// As wide on every machine.
+    fn length(&mut self, length: usize) {
+        self.add(&u64::try_from(length).unwrap_or(u64::MAX).to_le_bytes());
+    }
+
+    fn list(&mut self, words: &[&str]) {
+        self.length(words.len());
+        for word in words {
+            self.length(word.len());
+            self.add(word.as_bytes());
+        }
+    }
 }

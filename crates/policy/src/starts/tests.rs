@@ -14,6 +14,7 @@ fn start(at: i64, count: i64, seconds: u32, outcome: Outcome) -> Start {
         count,
         key: StartKey::from("one".to_owned()),
         cpu_limit: None,
+        own_write: false,
     }
 }
 
@@ -141,6 +142,7 @@ fn more_doublings_than_there_is_room_for_lose_the_oldest() {
 fn the_shape_in_status() {
     let start = Start {
         cpu_limit: Some("500m".into()),
+        own_write: false,
         ..start(0, 12_000, 118, Outcome::Killed)
     };
     let starts = Starts::from(vec![start]);

@@ -1,10 +1,11 @@
 //! What a container runs, as far as it decides how long a start takes.
 
+use probepilot_api::CountSelector;
 use serde_json::Value;
 
 use super::raw;
 use crate::evidence::Quantity;
-use crate::starts::{StartKey, Template};
+use crate::starts::{ProgramSum, StartKey};
 
 /// Image, command, arguments and CPU limit of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,16 +21,15 @@ pub struct Program {
 }
 
 impl Program {
-    /// The key under which its starts are compared. `known` are the keys there are.
+    /// The key under which its starts are compared where `counted` is counted. `known` are the keys there are.
     #[must_use]
-    pub fn key<'a>(&self, known: impl IntoIterator<Item = &'a StartKey>) -> StartKey {
-        let template = Template {
-            image: &self.image,
-            command: &self.command,
-            args: &self.args,
-            cpu_limit_milli: self.cpu_limit.map(Quantity::milli),
-        };
-        StartKey::of(template, known)
+    pub fn key<'a>(
+        &self,
+        counted: &CountSelector,
+        known: impl IntoIterator<Item = &'a StartKey>,
+    ) -> StartKey {
+        let sum = ProgramSum::of(&self.image, &self.command, &self.args).counted(counted);
+        StartKey::with_sum(sum, self.cpu_limit.map(Quantity::milli), known)
     }
 }
 

@@ -38,6 +38,7 @@ fn anything() -> impl Strategy<Value = Start> {
             count,
             key: StartKey::from(key.to_string()),
             cpu_limit: None,
+            own_write: false,
         },
     )
 }

@@ -32,6 +32,7 @@ pub fn start(number: usize, count: i64, seconds: u32, outcome: Outcome) -> Start
         count,
         key: key(),
         cpu_limit: Some("500m".into()),
+        own_write: false,
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) const NUMBERS: &[(&str, i64, i64)] = &[
     ("/spec/rules/1/linear/secondsPerThousand", 0, 86_400),
     ("/spec/rules/2/interpolate/*/count", 0, 1_000_000_000),
     ("/spec/rules/2/interpolate/0/startupSeconds", 1, 86_400),
+    ("/spec/learning/headroomPercent", 0, 400),
     ("/spec/crashLoop/raisePercent", 10, 900),
     ("/spec/crashLoop/maxRaises", 1, 16),
     ("/spec/limits/minStartupSeconds", 1, 86_400),

@@ -176,6 +176,10 @@ fn counts_that_were_not_read_yet() {
     );
     world.spec.rules.clear();
     let decision = world.step();
+    assert_eq!(reason(&decision, ConditionType::CountFresh), "CountPending");
+    assert_eq!(in_sync(&decision), "NothingAsked");
+    let decision = world.step_at(100);
     assert_eq!(reason(&decision, ConditionType::CountFresh), "NoRules");
+    assert_eq!(decision.startup.count, Some(100));
     assert_eq!(in_sync(&decision), "NothingAsked");
 }

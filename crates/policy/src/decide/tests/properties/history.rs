@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::strategies::{absurd_spec, count, target, valid_spec};
-use crate::pod::{ContainerView, FailedProbe, KillingEvent, Life};
+use crate::pod::{ContainerView, FailedProbe, KillingEvent, Life, SeenStart};
+use crate::starts::MeasuredBy;
 use crate::testing::{CONTAINER, World, at, killed_pod};
 use crate::timing::TimingField;
 use crate::workload::{ContainerProbes, Workload};
@@ -311,6 +312,7 @@ proptest! {
         let second = world.look();
         prop_assert_eq!(&first.memory.judged, &second.memory.judged, "each life is judged once");
         prop_assert_eq!(first.verdict, second.verdict);
+        prop_assert_eq!(&first.starts, &second.starts, "each start is recorded once");
         prop_assert!(!worth_writing(&status, &status, world.now));
     }
 }
@@ -369,6 +371,14 @@ fn time() -> impl Strategy<Value = Timestamp> {
     ]
 }
 
+fn seen_start() -> impl Strategy<Value = SeenStart> {
+    let healthy = prop::option::of(time().prop_map(|at| (at, MeasuredBy::Started)));
+    (time(), healthy).prop_map(|(started_at, healthy_at)| SeenStart {
+        started_at,
+        healthy_at,
+    })
+}
+
 fn wild_pod() -> impl Strategy<Value = PodView> {
     let timings = || {
         (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>())
@@ -401,29 +411,32 @@ fn wild_pod() -> impl Strategy<Value = PodView> {
         prop::option::of(vec(kill, 0..3)),
         any::<i32>(),
         any::<u32>(),
-        any::<bool>(),
+        (any::<bool>(), vec(seen_start(), 0..3)),
     );
     ("[a-z]{0,3}", view).prop_map(
-        |(uid, ((startup, liveness), last_life, kills, restart_count, grace, ready))| PodView {
-            name: uid.clone(),
-            uid,
-            deleting: false,
-            grace_seconds: grace,
-            containers: [(
-                CONTAINER.to_owned(),
-                ContainerView {
-                    startup,
-                    liveness,
-                    last_life,
-                    kills,
-                    restart_count,
-                    ready,
-                    running_since: ready.then(|| at(0)),
-                    ..ContainerView::default()
-                },
-            )]
-            .into(),
-            ..PodView::default()
+        |(uid, ((startup, liveness), last_life, kills, restart_count, grace, (ready, seen)))| {
+            PodView {
+                name: uid.clone(),
+                uid,
+                deleting: false,
+                grace_seconds: grace,
+                containers: [(
+                    CONTAINER.to_owned(),
+                    ContainerView {
+                        startup,
+                        liveness,
+                        last_life,
+                        kills,
+                        restart_count,
+                        ready,
+                        running_since: ready.then(|| at(0)),
+                        seen,
+                        ..ContainerView::default()
+                    },
+                )]
+                .into(),
+                ..PodView::default()
+            }
         },
     )
 }
