@@ -48,7 +48,7 @@ Examples:
     helm template my-chart | probepilot plan -f policies.yaml -f - --policy my-policy
 
 The curve: bound is exact or approx (measured), lower (it took at least so long) or upper (at most).
-A power law joins two neighbours and goes on beyond both ends; other columns are passed over.
+The curve is the fit with which the operator learns: 95 % of starts are expected within it; other columns are passed over.
 
 JSON of one count: count, needSeconds, budgetSeconds, detectionSeconds, startupProbe, livenessProbe
 and changed. JSON of a range: today's probes; in points one such object for the first and the last

@@ -2,7 +2,8 @@
 
 mod csv;
 
-use probepilot_policy::{CurvePoint, interpolate};
+use jiff::Timestamp;
+use probepilot_policy::{Curve as Fit, MeasuredBy, Outcome, Start, StartKey};
 use serde::Serialize;
 use std::path::Path;
 
@@ -56,12 +57,12 @@ impl Measured {
     }
 }
 
-/// Starts over a count: a power law between two neighbours, and beyond both ends.
+/// Starts over a count, by the fit with which the operator learns: the seconds within which 95 % of starts are expected to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Curve {
     /// What was measured, by count.
     pub(super) measured: Vec<Measured>,
-    knots: Vec<CurvePoint>,
+    fit: Option<Fit>,
     certain_to: Certain,
 }
 
@@ -84,42 +85,41 @@ impl Curve {
 
     /// The curve through these points, of which there is at least one.
     ///
-    /// A lower bound bends the curve where it lies above what the other points say, and is passed
-    /// over where they say as much already. More objects never make a start faster.
+    /// A lower bound says up to where the curve is certain where it lies above what the other points say, and nothing where they
+    /// say as much already.
     fn new(mut measured: Vec<Measured>) -> Self {
         measured.sort_by_key(|point| point.count);
-        let known: Vec<CurvePoint> =
-            rising(measured.iter().filter(|point| point.bound != Bound::Lower));
-        let above = |point: &&Measured| {
-            point.bound == Bound::Lower
-                && (known.is_empty() || point.whole_seconds() > interpolate(&known, point.count))
+        let (lower, known): (Vec<&Measured>, Vec<&Measured>) = measured
+            .iter()
+            .partition(|point| point.bound == Bound::Lower);
+        let of_known = fit(known.iter().copied());
+        let above = |point: &&&Measured| {
+            of_known
+                .as_ref()
+                .is_none_or(|fit| point.whole_seconds() > fit.seconds_at(point.count))
         };
-        let lower: Vec<&Measured> = measured.iter().filter(above).collect();
-        let certain_to = match (known.as_slice(), lower.first()) {
+        let mut counts: Vec<i64> = known.iter().map(|point| point.count.max(1)).collect();
+        counts.dedup();
+        let certain_to = match (counts.as_slice(), lower.iter().find(above)) {
             ([], _) => Certain::Nowhere,
-            (points, Some(bend)) => points
+            (counts, Some(bend)) => counts
                 .iter()
-                .rfind(|point| point.count < bend.count.max(1))
-                .map_or(Certain::Nowhere, |point| Certain::UpTo(point.count)),
-            // How starts grow cannot be read from one point.
-            ([only], None) => Certain::UpTo(only.count),
+                .rfind(|count| **count < bend.count.max(1))
+                .map_or(Certain::Nowhere, |count| Certain::UpTo(*count)),
+            // How starts grow cannot be read from one count.
+            ([only], None) => Certain::UpTo(*only),
             (_, None) => Certain::Everywhere,
         };
-        let knots = rising(
-            measured
-                .iter()
-                .filter(|point| point.bound != Bound::Lower || lower.contains(point)),
-        );
         Self {
+            fit: fit(&measured),
             measured,
-            knots,
             certain_to,
         }
     }
 
     /// Seconds of a start at this count: at least so many where [`Curve::is_certain_at`] does not hold.
     pub(super) fn seconds(&self, count: i64) -> u32 {
-        interpolate(&self.knots, count)
+        self.fit.as_ref().map_or(0, |fit| fit.seconds_at(count))
     }
 
     /// Whether a start at this count takes no longer than the curve says.
@@ -164,19 +164,27 @@ impl Curve {
     }
 }
 
-/// Points as the policy's curves have them: counts from 1, each once, and never falling.
-fn rising<'a>(measured: impl Iterator<Item = &'a Measured>) -> Vec<CurvePoint> {
-    let mut points: Vec<CurvePoint> = Vec::new();
-    for point in measured {
-        let slowest = points.last().map_or(1, |last| last.seconds);
-        let count = point.count.max(1);
-        let seconds = point.whole_seconds().max(slowest);
-        match points.last_mut().filter(|last| last.count == count) {
-            Some(last) => last.seconds = seconds,
-            None => points.push(CurvePoint { count, seconds }),
-        }
-    }
-    points
+/// The fit of these points, as if all were starts of one program; `None` without a point.
+fn fit<'a>(measured: impl IntoIterator<Item = &'a Measured>) -> Option<Fit> {
+    let key = StartKey::from(String::new());
+    let starts: Vec<Start> = measured
+        .into_iter()
+        .map(|point| Start {
+            started_at: Timestamp::UNIX_EPOCH,
+            seconds: point.whole_seconds(),
+            measured_by: MeasuredBy::Started,
+            outcome: if point.bound == Bound::Lower {
+                Outcome::Killed
+            } else {
+                Outcome::Healthy
+            },
+            count: point.count,
+            key: key.clone(),
+            cpu_limit: None,
+            own_write: false,
+        })
+        .collect();
+    Fit::of(&starts)
 }
 
 #[cfg(test)]
