@@ -3,7 +3,7 @@
 //! A command returns its exit code. An error means that it could not do its work: it is printed and
 //! the exit code is 2, as for a command line that cannot be understood.
 
-use crate::{check, crd, explain, plan, run, simulate};
+use crate::{check, crd, explain, plan, recommend, run, simulate};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -28,6 +28,7 @@ enum Command {
     Check(check::Args),
     Plan(plan::Args),
     Explain(explain::Args),
+    Recommend(recommend::Args),
 }
 
 /// Parses the command line and runs the command.
@@ -39,6 +40,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Recommend(args) => recommend::run(&args),
     };
     result.unwrap_or_else(|error| {
         // A closed pipe on stderr leaves nobody to tell.

@@ -10,6 +10,7 @@ mod manifest;
 mod page;
 mod picture;
 mod plan;
+mod recommend;
 mod run;
 mod scale;
 mod simulate;

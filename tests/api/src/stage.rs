@@ -23,6 +23,7 @@ use crate::proxy::{Proxy, Seen as Request, mutates};
 
 mod killed;
 mod shown;
+mod started;
 
 pub use killed::{Killed, get};
 pub use shown::{Shown, chart_liveness, deployment, shown, web};

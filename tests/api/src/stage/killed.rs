@@ -73,6 +73,7 @@ impl Stage {
             pod,
             json!({"ready": false, "started": false, "restartCount": 1,
             "state": {"running": {"startedAt": finished}}, "lastState": {"terminated": life}}),
+            json!([]),
         )
         .await;
         finished
@@ -98,16 +99,19 @@ impl Stage {
             pod,
             json!({"ready": true, "started": true, "restartCount": 0,
             "state": {"running": {"startedAt": since}}}),
+            json!([]),
         )
         .await;
     }
 
-    async fn container_status(&self, pod: &Killed, fields: Value) {
+    /// Status of container `a`, and conditions of the pod.
+    pub(super) async fn container_status(&self, pod: &Killed, fields: Value, conditions: Value) {
         let mut container = json!({"name": "a", "image": "none", "imageID": "x"});
         for (key, value) in fields.as_object().into_iter().flatten() {
             container[key] = value.clone();
         }
-        let status = json!({"status": {"phase": "Running", "containerStatuses": [container]}});
+        let status = json!({"status": {"phase": "Running", "containerStatuses": [container],
+            "conditions": conditions}});
         let api = self.scene.api::<Pod>();
         let params = PatchParams::default();
         api.patch_status(&pod.name, &params, &Patch::Merge(status))

@@ -38,15 +38,15 @@ impl Watch {
     }
 }
 
-fn liveness() -> Option<Timings> {
-    Some(timings(30, 10, 10, 2))
+fn liveness() -> Timings {
+    timings(30, 10, 10, 2)
 }
 
 /// Guarded by a startup probe.
 fn guarded(since: i64, started: bool) -> ContainerView {
     ContainerView {
-        startup: liveness(),
-        liveness: liveness(),
+        startup: Some(liveness()),
+        liveness: Some(liveness()),
         started: Some(started),
         running_since: Some(at(since)),
         ..ContainerView::default()
@@ -56,7 +56,7 @@ fn guarded(since: i64, started: bool) -> ContainerView {
 /// With a readiness probe and no startup probe.
 fn readied(since: i64, ready: bool) -> ContainerView {
     ContainerView {
-        liveness: liveness(),
+        liveness: Some(liveness()),
         has_readiness: true,
         started: Some(true),
         ready,
