@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what is claimed of speed and size, measured.
 
+mod latency;
 mod memory;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ pub struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum Which {
+    Latency(latency::Latency),
     Memory(memory::Memory),
 }
 
@@ -23,7 +25,8 @@ impl Bench {
     /// Runs one benchmark.
     pub async fn run(self) -> Result<ExitCode> {
         match self.which {
-            Which::Memory(memory) => memory.run().await,
+            Which::Latency(latency) => Box::pin(latency.run()).await,
+            Which::Memory(memory) => Box::pin(memory.run()).await,
         }
     }
 }
