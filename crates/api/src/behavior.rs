@@ -44,6 +44,9 @@ impl Default for Limits {
 pub struct Apply {
     /// Startup puts the budget into a startupProbe with liveness's own handler; Liveness puts it into liveness's initialDelaySeconds. A startup probe of the owner takes the budget either way. Default: Startup.
     pub probe: GuardProbe,
+
+    /// What becomes of a timing that another manager declares: Auto takes it from managers that write only when somebody runs them and leaves it to those that apply or correct again and again; Take takes it from all; Yield takes it from none. Whatever it says, a startupProbe that nobody declares may be added. Default: Auto.
+    pub on_conflict: OnConflict,
 }
 
 /// The probe that is given the budget.
@@ -54,6 +57,18 @@ pub enum GuardProbe {
     Startup,
     /// Liveness's initialDelaySeconds.
     Liveness,
+}
+
+/// What becomes of a timing that another manager declares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnConflict {
+    /// Taken from one-shot tools, left to appliers and correctors.
+    #[default]
+    Auto,
+    /// Taken from every manager.
+    Take,
+    /// Left to every manager.
+    Yield,
 }
 
 /// When the operator may write. The words are HorizontalPodAutoscaler's.

@@ -13,6 +13,8 @@ pub enum ConditionType {
     InSync,
     /// Whether the target's container is in a crash loop now.
     CrashLooping,
+    /// Whether somebody takes away again and again what is written, so that nothing is written any more.
+    Contested,
     /// Whether kills go on although the budget may grow no further.
     Exhausted,
     /// Whether every count that the rules use was read lately.
@@ -21,11 +23,12 @@ pub enum ConditionType {
 
 impl ConditionType {
     /// Every condition type, in the order in which status lists them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Ready,
         Self::TargetFound,
         Self::InSync,
         Self::CrashLooping,
+        Self::Contested,
         Self::Exhausted,
         Self::CountFresh,
     ];
@@ -136,6 +139,10 @@ reasons! {
     Yielded => InSync False,
     /// More is needed, and the target belongs to another controller, which would revert a write.
     OwnedByController => InSync False,
+    /// More is needed, and the Contested condition holds.
+    GivenUp => InSync False,
+    /// More is needed, and somebody rolled the target back to an older template; it is written after the next startup kill.
+    RolledBack => InSync False,
     /// More is needed, and the workload or its namespace is annotated to be left alone.
     Ignored => InSync False,
     /// More is needed, and the operator runs with --read-only.
@@ -152,6 +159,10 @@ reasons! {
     BackOff => CrashLooping True,
     /// Two startup kills within 10 minutes.
     RepeatedKills => CrashLooping True,
+    /// Nobody takes away what is written.
+    NotContested => Contested False,
+    /// Somebody changed only what was written, twice within 24 hours or three times within 7 days.
+    CorrectedAgain => Contested True,
     /// The budget may still grow after a kill.
     RaisesLeft => Exhausted False,
     /// crashLoop.enabled is false, so kills raise nothing.

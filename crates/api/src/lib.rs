@@ -18,7 +18,8 @@ mod status;
 mod timings;
 
 pub use behavior::{
-    Apply, Behavior, GuardProbe, Limits, LowerBehavior, LowerPolicy, RaiseBehavior, RaisePolicy,
+    Apply, Behavior, GuardProbe, Limits, LowerBehavior, LowerPolicy, OnConflict, RaiseBehavior,
+    RaisePolicy,
 };
 pub use conditions::{ConditionStatus, ConditionType, Reason};
 pub use crash_loop::CrashLoop;
@@ -27,8 +28,9 @@ pub use learning::{Learning, MeasuredBy, StartOutcome, StartRecord};
 pub use policy::{Mode, ProbePolicy, ProbePolicySpec, TargetKind, TargetRef};
 pub use rules::{CountSelector, Linear, Point, ScalingRule, Step};
 pub use status::{
-    BudgetSource, CountStatus, Exhaustion, Floor, Intent, JudgedLife, LastWrite, Memory, Pending,
-    ProbePair, ProbePolicyStatus, RaiseSeries, StartupStatus, WriteCause,
+    BudgetSource, Correction, CountStatus, Exhaustion, Floor, Intent, JudgedLife, LastWrite,
+    Memory, Pending, ProbePair, ProbePolicyStatus, RaiseSeries, StartupStatus, TemplateMemory,
+    WriteCause,
 };
 pub use timings::ProbeTimings;
 
@@ -41,7 +43,7 @@ pub const FIELD_MANAGER: &str = "probepilot";
 /// Annotation on a workload: what its owner wants and what was written, as JSON.
 pub const BASELINE_ANNOTATION: &str = "probepilot.dev/baseline";
 
-/// Annotation on a policy: a time, RFC 3339. Kills before it no longer count: an exhausted policy may raise again.
+/// Annotation on a policy: a time, RFC 3339. Kills before it no longer count: an exhausted policy may raise again, and a contested or rolled-back target may be written again.
 pub const RETRY_ANNOTATION: &str = "probepilot.dev/retry";
 
 /// Annotation on a workload or namespace: any value but `false` keeps the operator's hands off.

@@ -67,7 +67,7 @@ pub struct ProbePolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_write: Option<LastWrite>,
 
-    /// Ready, TargetFound, InSync, CrashLooping, Exhausted and CountFresh.
+    /// Ready, TargetFound, InSync, CrashLooping, Contested, Exhausted and CountFresh.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), transform = bound_conditions, extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -215,6 +215,47 @@ pub struct Memory {
     /// A write that was about to happen; cleared once its outcome is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// The pod template in which the last write was seen, so that a change of it can be told from a correction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateMemory>,
+    /// Changes by others of nothing but what was written, newest last; they are forgotten after 7 days.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub corrections: Vec<Correction>,
+    /// Since when nothing is written because of repeated corrections; cleared by the annotation probepilot.dev/retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contested: Option<Time>,
+    /// Since when nothing is written because somebody rolled the target back; cleared by the next startup kill or a new template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<Time>,
+}
+
+/// The pod template in which the last write was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateMemory {
+    /// Checksum of the template without the timings and the startup probe that the operator may write.
+    #[schemars(length(max = 32))]
+    pub sum: String,
+    /// The timings that were written. Unset once somebody took them away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<ProbePair>,
+    /// Checksums of templates before, newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), inner(length(max = 32)))]
+    pub earlier: Vec<String>,
+}
+
+/// A change by somebody else of nothing but what was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Correction {
+    /// When it was seen.
+    pub at: Time,
+    /// The field manager, as far as it is known; empty when it is not.
+    #[serde(default)]
+    #[schemars(length(max = 128))]
+    pub manager: String,
 }
 
 /// A change of need that waits for its window.

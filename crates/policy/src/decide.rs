@@ -1,15 +1,19 @@
 //! The one function that decides, over plain data: observation in, decision out.
 
 use jiff::{SignedDuration, Timestamp};
-use probepilot_api::{BudgetSource, Memory, ProbePolicyStatus, Reason};
+use probepilot_api::{
+    BudgetSource, Memory, OnConflict, ProbePair, ProbePolicyStatus, Reason, TargetKind,
+};
 
 use crate::baseline::{Baseline, BaselineRecord};
 use crate::choose::choose;
 use crate::condition::ConditionState;
+use crate::contest;
 use crate::decision::{Action, Cause, Decision, Priority, Probes, Startup, Write};
 use crate::events;
 use crate::gate::{Change, Closed, Gate, gate};
 use crate::kills::Kills;
+use crate::managed::{FieldOwner, Operation, Temper};
 use crate::need::{Asked, need};
 use crate::observation::{Count, Observation, Slot, Target};
 use crate::policy::Policy;
@@ -38,6 +42,8 @@ pub fn decide(
     decision
         .conditions
         .extend(conditions::counts(policy, observation));
+    let contested = conditions::contested(&decision.memory, policy);
+    decision.conditions.push(contested);
     decision.conditions.sort_by_key(ConditionState::kind);
     let told = events::of(&decision, prior);
     decision.events.extend(told);
@@ -150,7 +156,7 @@ impl Case<'_> {
     fn decide(&self) -> Decision {
         let owners = self.workload.managers.of(&self.current.name);
         let baseline = Baseline::of(self.current, &self.workload.records, owners);
-        let held = Held::by(owners);
+        let held = Held::by(owners, self.policy.on_conflict, &baseline.probes);
         let mut decision = blank(self.policy, self.prior, self.observation, Vec::new());
         decision.container = Some(self.current.name.clone());
         decision.verdict = self.kills.shown;
@@ -175,6 +181,7 @@ impl Case<'_> {
             .as_ref()
             .and_then(|learned| Some(learned.need()?.seconds));
         decision.events.extend(self.starts_over(recommended));
+        self.weigh_change(&baseline, &asked, &mut decision);
         let plan = self.plan(&baseline, &held, &asked, &mut decision);
         decision.probes = Some(Probes {
             desired: match &plan {
@@ -223,6 +230,63 @@ impl Case<'_> {
         decision
             .conditions
             .push(conditions::exhausted(self.policy, series, self.current));
+    }
+
+    /// Tells corrections, upgrades and rollbacks apart.
+    fn weigh_change(&self, baseline: &Baseline, asked: &Asked, decision: &mut Decision) {
+        let current = self.current.timings();
+        let mut records = self.workload.records.iter();
+        let record = records.find(|record| record.container == self.current.name);
+        let killed = self.kills.killed_now.as_ref();
+        let look = contest::Look {
+            sum: self.sum(baseline),
+            probes: current,
+            in_place: baseline.probes != *self.current
+                && record.is_some_and(|record| record.written == current),
+            covered: asked
+                .ask()
+                .is_none_or(|ask| ask.covered_by(budget(self.current))),
+            looks_undone: self.looks_undone(record, current),
+            manager: self.other_manager(),
+            retry: self.observation.retry,
+            killed_at: killed.map(|killed| killed.finished_at),
+        };
+        let change = contest::weigh(&mut decision.memory, &look, self.now);
+        if change == contest::Change::Correction && !look.covered {
+            decision.events.push(messages::corrected(&look.manager));
+        }
+    }
+
+    fn sum(&self, baseline: &Baseline) -> String {
+        let startup = baseline.probes.startup.as_ref();
+        let sum = self.workload.sum(&self.current.name);
+        sum.with(startup.map(|probe| &probe.handler))
+    }
+
+    /// `kubectl rollout undo` puts back a Deployment's template together with the annotations that it
+    /// had then, so our record goes with our probes; of the other kinds it writes the whole template as
+    /// plain `kubectl`.
+    fn looks_undone(&self, record: Option<&BaselineRecord>, current: ProbePair) -> bool {
+        match self.workload.kind {
+            TargetKind::Deployment => record.is_none() && self.prior.baseline == Some(current),
+            TargetKind::StatefulSet | TargetKind::DaemonSet => {
+                let owners = self.workload.managers.of(&self.current.name);
+                let undone = |owner: &FieldOwner| {
+                    owner.manager == "kubectl" && owner.operation == Operation::Update
+                };
+                owners.iter().any(undone)
+            }
+        }
+    }
+
+    /// Who else writes the container's probes; the newest entry of managedFields is the last.
+    fn other_manager(&self) -> String {
+        let owners = self.workload.managers.of(&self.current.name).iter();
+        let others = owners.filter(|owner| owner.temper() != Temper::Ours);
+        others
+            .last()
+            .map(|owner| owner.manager.clone())
+            .unwrap_or_default()
     }
 
     /// Whether the target's pods are all there and healthy.
@@ -293,12 +357,13 @@ impl Case<'_> {
             urgent: !write.takes_slot,
             window_left,
             interval: (self.policy.raise.min_interval_seconds, last_write),
+            held_back: conditions::held_back(&decision.memory, &summary, cause),
         };
         let gate = gate(
             self.policy,
             self.observation,
             self.workload,
-            change,
+            &change,
             self.now,
         );
         let gate = self.refused(&write).filter(|_| gate.lets()).unwrap_or(gate);
@@ -373,6 +438,7 @@ impl Case<'_> {
                 baseline: baseline.probes.timings(),
                 written: wanted.timings(),
             },
+            template: self.sum(baseline),
             sentence: messages::why(
                 cause,
                 rides,
@@ -383,12 +449,20 @@ impl Case<'_> {
                 memory(self.prior).series.as_ref(),
             ),
             progress_deadline_seconds: self.workload.rollout.progress_deadline_seconds,
+            taken: self.taken(baseline, &wanted),
             takes_slot: matches!(cause, Cause::Raise | Cause::Lower) && !rides,
             probes: wanted,
             from_seconds,
             to_seconds,
             cause,
         }
+    }
+
+    /// The first timing that is taken from a manager that would fight for it.
+    fn taken(&self, baseline: &Baseline, wanted: &ContainerProbes) -> Option<(String, String)> {
+        let owners = self.workload.managers.of(&self.current.name);
+        let held = Held::by(owners, OnConflict::Auto, &baseline.probes);
+        held.broken_by(self.current, wanted)
     }
 
     fn priority(&self, asked: &Asked) -> Priority {

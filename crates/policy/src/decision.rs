@@ -99,6 +99,8 @@ pub struct Write {
     pub probes: ContainerProbes,
     /// The record for the workload's annotation.
     pub record: BaselineRecord,
+    /// Checksum of the template without what is written.
+    pub template: String,
     /// Budget before, in seconds.
     pub from_seconds: u32,
     /// Budget afterwards, in seconds.
@@ -111,6 +113,9 @@ pub struct Write {
     pub progress_deadline_seconds: Option<u32>,
     /// Whether it takes a rollout slot.
     pub takes_slot: bool,
+    /// A manager that will put its own value back or fail on a conflict, where `apply.onConflict: Take`
+    /// takes a timing from one, with that timing.
+    pub taken: Option<(String, String)>,
 }
 
 /// Something to tell people, as an Event on the policy and, for writes, on the target.

@@ -62,8 +62,12 @@ fn about(state: &ConditionState, prior: &ProbePolicyStatus) -> Option<Event> {
         }
         // A loop goes back and forth between its two reasons; only its beginning and end are news.
         (ConditionType::CrashLooping, ConditionStatus::True) => (!was_true(), true),
-        (ConditionType::Exhausted, ConditionStatus::True) => (true, true),
-        (ConditionType::CrashLooping | ConditionType::Exhausted, _) => (was_true(), false),
+        (ConditionType::Exhausted | ConditionType::Contested, ConditionStatus::True) => {
+            (true, true)
+        }
+        (ConditionType::CrashLooping | ConditionType::Exhausted | ConditionType::Contested, _) => {
+            (was_true(), false)
+        }
         (_, ConditionStatus::False) => (true, true),
         (_, ConditionStatus::True) => (was_false(&kind), false),
         (_, ConditionStatus::Unknown) => (false, false),
@@ -85,6 +89,13 @@ fn cautions(write: &Write) -> Vec<Event> {
             warning: true,
             reason: "LivenessThresholdOne".to_owned(),
             message: "liveness failureThreshold is 1: one slow answer kills, and kubelets 1.35 and 1.36 may probe liveness once before a restarted container's startup probe has passed (kubernetes/kubernetes#141155); 2 or more is safe".to_owned(),
+        });
+    }
+    if let Some((manager, field)) = &write.taken {
+        cautions.push(Event {
+            warning: true,
+            reason: "TakenFrom".to_owned(),
+            message: format!("apply.onConflict Take takes {field} from {manager}, which will put its own value back or fail on a conflict unless it stops declaring it"),
         });
     }
     if let Some(deadline) = write.progress_deadline_seconds

@@ -38,7 +38,7 @@ pub struct Closed {
 }
 
 /// A change that asks to be written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Change<'a> {
     /// What it would do, as a clause: `would raise the budget from 40 s to 110 s`.
     pub summary: &'a str,
@@ -48,6 +48,8 @@ pub struct Change<'a> {
     pub window_left: SignedDuration,
     /// Seconds that must pass since the last such write, and when that was.
     pub interval: (u32, Option<Timestamp>),
+    /// Why it must not be written although no brake is on: somebody took it away.
+    pub held_back: Option<ConditionState>,
 }
 
 /// Asks every gate in turn; the first that is closed answers.
@@ -56,10 +58,16 @@ pub fn gate(
     policy: &Policy,
     observation: &Observation,
     workload: &Workload,
-    change: Change<'_>,
+    change: &Change<'_>,
     now: Timestamp,
 ) -> Gate {
-    let brakes = brake(policy, observation, workload, change);
+    let brakes = brake(policy, observation, workload, change).or_else(|| {
+        let condition = change.held_back.clone()?;
+        Some(Closed {
+            condition,
+            opens_after: None,
+        })
+    });
     let closed = brakes.or_else(|| {
         if change.urgent {
             None
@@ -94,7 +102,7 @@ fn brake(
     policy: &Policy,
     observation: &Observation,
     workload: &Workload,
-    change: Change<'_>,
+    change: &Change<'_>,
 ) -> Option<Closed> {
     let summary = change.summary;
     if workload.ignored {
@@ -146,7 +154,7 @@ fn proactive(
     policy: &Policy,
     observation: &Observation,
     workload: &Workload,
-    change: Change<'_>,
+    change: &Change<'_>,
     now: Timestamp,
 ) -> Option<Closed> {
     let summary = change.summary;

@@ -9,6 +9,7 @@ mod baseline;
 mod catalogue;
 mod choose;
 mod condition;
+mod contest;
 mod curve;
 mod decide;
 mod decision;

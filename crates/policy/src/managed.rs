@@ -1,12 +1,36 @@
 //! Who owns which probe field, read from `metadata.managedFields`.
 //!
-//! Behaviour of each manager: facts on GitOps owners, section 1 and S1 to S7.
+//! What becomes of a timing that somebody else declares, by manager, operation and
+//! `apply.onConflict`. An absent startup probe may be added whatever the table says: no tool removes
+//! what it does not declare. Sources: facts on GitOps owners, section 1 and S1 to S7.
+//!
+//! | manager | operation | Auto | Take | Yield |
+//! |---|---|---|---|---|
+//! | `helm` (3, or 4 with client-side apply) | Update | taken | taken | left |
+//! | `kubectl-client-side-apply`, `kubectl-create`, `kubectl-edit`, `kubectl-patch`, `kubectl-set`, `kubectl` | Update | taken | taken | left |
+//! | `helm` (4, or 3 with server-side apply) | Apply | left | taken | left |
+//! | `helm-controller` | Update, Apply | left | taken | left |
+//! | `kustomize-controller` | Apply | left | taken | left |
+//! | `argocd-controller` | Update, Apply | left | taken | left |
+//! | `kubectl` and every other manager | Apply | left | taken | left |
+//! | any other manager | Update | left | taken | left |
+//! | `probepilot` | Update, Apply | ours | ours | ours |
+//!
+//! An Apply manager that applies a handler keeps all timings of that probe: a leaf of ours in it would
+//! make dropping the probe a 422 for him (S4). Under Yield a timing that an Update manager owns counts
+//! as declared when it differs from the API's default: client-side tools own what was defaulted, and
+//! never put it back (S7).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use probepilot_api::FIELD_MANAGER;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+mod tool;
+
+pub use tool::Tool;
+pub(crate) use tool::Wanted;
 
 /// One manager's share of a container's probes.
 #[derive(Clone, Debug, PartialEq, Eq)]

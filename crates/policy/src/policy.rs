@@ -1,8 +1,8 @@
 //! A policy's spec, parsed: an enum per rule form, no options left.
 
 use probepilot_api::{
-    CountSelector, CrashLoop, GuardProbe, Limits, LowerBehavior, LowerPolicy, Mode, Point,
-    ProbePolicySpec, ProbeTimings, RaiseBehavior, RaisePolicy, ScalingRule, Step, TargetRef,
+    CountSelector, CrashLoop, GuardProbe, Limits, LowerBehavior, LowerPolicy, Mode, OnConflict,
+    Point, ProbePolicySpec, ProbeTimings, RaiseBehavior, RaisePolicy, ScalingRule, Step, TargetRef,
 };
 
 /// What a policy asks for.
@@ -24,6 +24,8 @@ pub struct Policy {
     pub kills: Option<RaiseOnKill>,
     /// The probe that is given the budget.
     pub probe: GuardProbe,
+    /// What becomes of a timing that another manager declares.
+    pub on_conflict: OnConflict,
     /// When a budget may grow.
     pub raise: Raise,
     /// When a budget may shrink; `None` is never.
@@ -149,6 +151,7 @@ impl TryFrom<&ProbePolicySpec> for Policy {
                 .map(|learning| seconds(learning.headroom_percent)),
             kills: raise_on_kill(spec.crash_loop),
             probe: spec.apply.probe,
+            on_conflict: spec.apply.on_conflict,
             raise: Raise::from(spec.behavior.raise),
             lower: lower(spec.behavior.lower),
         })

@@ -1,10 +1,10 @@
 //! From a need to probes: a function of what the owner wants and of the need, never of our own
 //! earlier writes, so the same need gives the same template whatever came before.
 
-use probepilot_api::{GuardProbe, ProbeTimings};
+use probepilot_api::{GuardProbe, OnConflict, ProbeTimings};
 use probepilot_kubelet::{StartGuard, Timings};
 
-use crate::managed::{FieldOwner, ProbeField, Temper};
+use crate::managed::{FieldOwner, Operation, ProbeField, Temper, Tool};
 use crate::need::lengthened;
 use crate::timing::TimingField;
 use crate::workload::{ContainerProbes, Probe};
@@ -43,30 +43,43 @@ pub struct HeldField {
     pub timing: TimingField,
     /// Name of the manager that declares it, or the probe.
     pub manager: String,
+    /// The tool behind that manager.
+    pub tool: Tool,
 }
 
 impl Held {
-    /// What the managers of a container's probes hold.
+    /// What the managers of a container's probes hold, where conflicts are settled as `on_conflict`
+    /// says. `present` are the probes as their owner wants them.
     #[must_use]
-    pub fn by(owners: &[FieldOwner]) -> Self {
-        let fighting = owners
+    pub fn by(owners: &[FieldOwner], on_conflict: OnConflict, present: &ContainerProbes) -> Self {
+        let holds = |owner: &FieldOwner| match (on_conflict, owner.temper()) {
+            (OnConflict::Take, _) | (_, Temper::Ours) => false,
+            (OnConflict::Auto, temper) => temper == Temper::Fights,
+            (OnConflict::Yield, _) => true,
+        };
+        let fields = owners
             .iter()
-            .filter(|owner| owner.temper() == Temper::Fights);
-        let fields = fighting.flat_map(|owner| {
-            [ProbeField::Liveness, ProbeField::Startup]
+            .filter(|owner| holds(owner))
+            .flat_map(|owner| {
+                [
+                    (ProbeField::Liveness, &present.liveness),
+                    (ProbeField::Startup, &present.startup),
+                ]
                 .into_iter()
-                .flat_map(move |probe| {
+                .flat_map(move |(probe, present)| {
                     let whole = owner.applies_handler(probe);
+                    let present = present.as_ref().map(|probe| probe.timings);
                     let owned = TimingField::ALL
                         .into_iter()
-                        .filter(move |timing| whole || owner.owns(probe, timing.key()));
+                        .filter(move |timing| whole || declares(owner, probe, *timing, present));
                     owned.map(move |timing| HeldField {
                         probe,
                         timing,
                         manager: owner.manager.clone(),
+                        tool: owner.tool(),
                     })
                 })
-        });
+            });
         Self {
             fields: fields.collect(),
         }
@@ -74,12 +87,29 @@ impl Held {
 
     /// The manager that holds this timing.
     #[must_use]
-    pub fn holder(&self, probe: ProbeField, timing: TimingField) -> Option<&str> {
-        let held = self
-            .fields
-            .iter()
-            .find(|field| field.probe == probe && field.timing == timing);
-        held.map(|field| field.manager.as_str())
+    pub fn holder(&self, probe: ProbeField, timing: TimingField) -> Option<&HeldField> {
+        let mut fields = self.fields.iter();
+        fields.find(|field| field.probe == probe && field.timing == timing)
+    }
+
+    /// The first held timing that differs between `from` and `to`: its manager, and its path in the
+    /// container.
+    #[must_use]
+    pub fn broken_by(
+        &self,
+        from: &ContainerProbes,
+        to: &ContainerProbes,
+    ) -> Option<(String, String)> {
+        self.fields.iter().find_map(|held| {
+            let (name, from, to) = match held.probe {
+                ProbeField::Liveness => ("livenessProbe", &from.liveness, &to.liveness),
+                ProbeField::Startup => ("startupProbe", &from.startup, &to.startup),
+            };
+            let (from, to) = from.as_ref().zip(to.as_ref())?;
+            let differs = held.timing.get(from.timings) != held.timing.get(to.timings);
+            let path = format!("{name}.{}", held.timing.key());
+            differs.then(|| (held.manager.clone(), path))
+        })
     }
 
     /// `wanted`, but with the present value of every timing that is held.
@@ -91,6 +121,21 @@ impl Held {
                 None => timings,
             })
     }
+}
+
+/// Whether a manager declares this timing. One that yields owns what was defaulted when it created the
+/// object as well, and never puts that back (S7): the default does not count as declared.
+fn declares(
+    owner: &FieldOwner,
+    probe: ProbeField,
+    timing: TimingField,
+    present: Option<Timings>,
+) -> bool {
+    let default = Timings::default();
+    let defaulted = owner.operation == Operation::Update
+        && owner.temper() == Temper::Yields
+        && present.is_none_or(|present| timing.get(present) == timing.get(default));
+    owner.owns(probe, timing.key()) && !defaulted
 }
 
 /// The probes that give `wish` on top of what the owner wants.

@@ -128,7 +128,11 @@ pub fn settle_intent(status: &ProbePolicyStatus, workload: &Workload) -> Settled
         .filter(|intent| container.is_some_and(|container| is_done(intent, workload, container)));
     if let Some(intent) = &done {
         let memory = status.memory.take().unwrap_or_default();
-        status.memory = Some(remember(memory, intent.cause, intent.at.0));
+        let mut memory = remember(memory, intent.cause, intent.at.0);
+        if let Some(template) = &mut memory.template {
+            template.probes = Some(intent.probes);
+        }
+        status.memory = Some(memory);
         status.last_write = Some(LastWrite {
             generation: Some(workload.generation),
             ..intent.write.clone()
@@ -150,7 +154,13 @@ fn is_done(intent: &Intent, workload: &Workload, container: &ContainerProbes) ->
 /// Memory after a write that was accepted.
 #[must_use]
 pub fn remember_write(memory: Memory, write: &Write, at: Timestamp) -> Memory {
-    remember(memory, Some(write.cause), at)
+    let mut memory = remember(memory, Some(write.cause), at);
+    let template = memory.template.get_or_insert_default();
+    template.sum.clone_from(&write.template);
+    // Where the owner's own probes are back, nothing is left that could be taken away.
+    template.probes =
+        (write.record.written != write.record.baseline).then_some(write.record.written);
+    memory
 }
 
 /// A budget that changed begins every window again. A handler that followed changed no budget.
@@ -220,6 +230,8 @@ fn essence(status: &ProbePolicyStatus) -> ProbePolicyStatus {
     }
     status.starts.clear();
     if let Some(memory) = &mut status.memory {
+        // An owner's new template is no news; what it took away is, by what is remembered of that.
+        memory.template = None;
         for pending in [&mut memory.pending_raise, &mut memory.pending_lower]
             .into_iter()
             .flatten()

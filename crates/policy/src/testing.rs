@@ -203,6 +203,7 @@ pub struct World {
     pub refusal: Option<Refusal>,
     pub brake: Option<Brake>,
     pub duplicate_of: Option<String>,
+    pub retry: Option<Timestamp>,
 }
 
 impl World {
@@ -219,6 +220,7 @@ impl World {
             refusal: None,
             brake: None,
             duplicate_of: None,
+            retry: None,
         }
     }
 
@@ -236,7 +238,7 @@ impl World {
 
     pub fn observe(&self) -> Observation {
         Observation {
-            retry: None,
+            retry: self.retry,
             generation: 1,
             counts: self.counts.clone(),
             target: self.target(),

@@ -11,10 +11,12 @@ use serde_json::{Map, Value};
 use crate::baseline::BaselineRecord;
 use crate::managed::ManagedProbes;
 
+mod digest;
 mod program;
 mod raw;
 mod rollout;
 
+pub use digest::TemplateSum;
 pub use program::Program;
 pub use rollout::{Rollout, Strategy};
 
@@ -49,6 +51,9 @@ pub struct Workload {
     pub containers: Vec<ContainerProbes>,
     /// What each of these containers runs, in the same order.
     pub programs: Vec<Program>,
+    /// Checksums of the template without what may be written to each of these containers, in the same
+    /// order.
+    pub sums: Vec<TemplateSum>,
     /// Names of the template's sidecars, that is init containers that keep running.
     pub sidecars: Vec<String>,
     /// Who owns which probe field.
@@ -114,6 +119,7 @@ impl Workload {
             selector: raw.spec.selector,
             rollout,
             strategy,
+            sums: TemplateSum::each(object.pointer("/spec/template"), &pod.containers),
             programs: pod.containers.iter().map(Program::from).collect(),
             containers: pod
                 .containers
@@ -144,6 +150,14 @@ impl Workload {
         containers
             .find(|(found, _)| found.name == container)
             .map(|(_, program)| program)
+    }
+
+    /// Checksum of the template without what may be written to that container.
+    #[must_use]
+    pub fn sum(&self, container: &str) -> TemplateSum {
+        let mut sums = self.containers.iter().zip(&self.sums);
+        let found = sums.find(|(found, _)| found.name == container);
+        found.map(|(_, sum)| *sum).unwrap_or_default()
     }
 
     /// The workload as kubectl addresses it.

@@ -1,18 +1,19 @@
 //! Conditions that need no gate: what was found, what is counted, what is covered.
 
-use probepilot_api::{Exhaustion, Mode, RaiseSeries, Reason};
+use probepilot_api::{Exhaustion, Memory, Mode, RaiseSeries, Reason};
 
 use super::messages::at_count;
 use crate::baseline::Baseline;
 use crate::condition::ConditionState;
+use crate::decision::Cause;
 use crate::kills::Kills;
-use crate::managed::ProbeField;
+use crate::managed::{ProbeField, Tool, Wanted};
 use crate::need::Ask;
 use crate::observation::{CountFailureKind, Observation};
 use crate::policy::Policy;
 use crate::probes::{Held, budget};
 use crate::timing::TimingField;
-use crate::workload::{ContainerProbes, Probe, Workload};
+use crate::workload::{ContainerProbes, Workload};
 
 fn state(reason: Reason, message: impl Into<String>) -> ConditionState {
     ConditionState::new(reason, message)
@@ -147,6 +148,54 @@ pub(super) fn exhausted(
     }
 }
 
+/// Whether somebody takes away again and again what is written.
+pub(super) fn contested(memory: &Memory, policy: &Policy) -> ConditionState {
+    let Some(since) = &memory.contested else {
+        return state(
+            Reason::NotContested,
+            "nobody takes away what is written again and again",
+        );
+    };
+    let mut managers: Vec<_> = memory
+        .corrections
+        .iter()
+        .map(|correction| correction.manager.as_str())
+        .filter(|manager| !manager.is_empty())
+        .collect();
+    managers.dedup();
+    let who = if managers.is_empty() {
+        "another manager".to_owned()
+    } else {
+        managers.join(", ")
+    };
+    state(
+        Reason::CorrectedAgain,
+        format!(
+            "{who} changed nothing but the probe timings of {} that were written, again and again; nothing is written since {}: let {who} stop declaring them, or set apply.onConflict to Yield; then annotate the policy probepilot.dev/retry with the present time",
+            policy.target.display(),
+            since.0.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        ),
+    )
+}
+
+/// Why nothing is written although it is asked for, after somebody took away what was there.
+pub(super) fn held_back(memory: &Memory, summary: &str, cause: Cause) -> Option<ConditionState> {
+    if memory.contested.is_some() {
+        let text = format!(
+            "{summary}, but somebody takes it away again and again; see the Contested condition"
+        );
+        return Some(state(Reason::GivenUp, text));
+    }
+    memory
+        .rolled_back
+        .as_ref()
+        .filter(|_| cause != Cause::Handler)?;
+    let text = format!(
+        "{summary}, but somebody rolled the target back to a template without it; it is written after the next startup kill, or once the policy is annotated probepilot.dev/retry with the present time"
+    );
+    Some(state(Reason::RolledBack, text))
+}
+
 /// Before anything is known of kills.
 fn none_used() -> ConditionState {
     state(Reason::RaisesLeft, "no raise is used")
@@ -185,9 +234,10 @@ pub(super) fn covered(
     )
 }
 
-/// Every way to the need is declared by a manager that would put it back. `free` are the probes that
-/// would be written if nobody held anything.
+/// Every way to the need is declared by a manager to whom it is left. `free` are the probes that would
+/// be written if nobody held anything.
 pub(super) fn yielded(
+    workload: &Workload,
     current: &ContainerProbes,
     free: &ContainerProbes,
     ask: &Ask,
@@ -210,26 +260,26 @@ pub(super) fn yielded(
             &free.liveness,
         )
     };
-    let manager = held.holder(field, timing).unwrap_or("another manager");
-    let snippet = snippet(name, from.as_ref(), to.as_ref());
+    let holder = held.holder(field, timing);
+    let manager = holder.map_or("another manager", |holder| holder.manager.as_str());
+    let tool = holder.map_or(Tool::Other, |holder| holder.tool);
+    let advice = from.as_ref().zip(to.as_ref()).map(|(from, to)| {
+        let wanted = Wanted {
+            workload,
+            container: &current.name,
+            probe: name,
+            from,
+            to,
+        };
+        format!(": {}", wanted.advice(tool))
+    });
     let text = format!(
-        "needs a startup budget of {} s and has {} s, but {manager} declares the {name}, which is left to it: set {snippet} there, or stop declaring it",
+        "needs a startup budget of {} s and has {} s, but {manager} declares the {name}, which is left to it{}",
         ask.need_seconds,
         budget(current),
+        advice.unwrap_or_default(),
     );
     state(Reason::Yielded, text)
-}
-
-/// What an owner writes into his manifest: the timings that differ, as YAML.
-fn snippet(probe: &str, from: Option<&Probe>, to: Option<&Probe>) -> String {
-    let leaves = from.zip(to).into_iter().flat_map(|(from, to)| {
-        let (from, to) = (from.timings, to.timings);
-        let differing = TimingField::ALL.into_iter();
-        differing
-            .filter(move |timing| timing.get(from) != timing.get(to))
-            .map(move |timing| format!("{}: {}", timing.key(), timing.get(to)))
-    });
-    format!("{probe}: {{{}}}", leaves.collect::<Vec<_>>().join(", "))
 }
 
 /// One condition for all counts: the worst answers.

@@ -104,6 +104,22 @@ pub(super) fn starts_over(why: Unlearned) -> Event {
     }
 }
 
+/// Somebody took away what was written, and it is written again.
+pub(super) fn corrected(manager: &str) -> Event {
+    let manager = if manager.is_empty() {
+        "another manager"
+    } else {
+        manager
+    };
+    Event {
+        warning: true,
+        reason: "Corrected".to_owned(),
+        message: format!(
+            "{manager} changed nothing but the probe timings that were written; a second time within 24 hours, or a third within 7 days, ends the writing"
+        ),
+    }
+}
+
 /// The end of a series of raises.
 pub(super) fn ended(raises: i64, budget_seconds: u32) -> Event {
     Event {

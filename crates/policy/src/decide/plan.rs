@@ -154,7 +154,13 @@ impl Case<'_> {
         let wanted = self.wanted(baseline, held, ask);
         if budget(&wanted) <= budget(self.current) {
             let free = self.wanted(baseline, &Held::default(), ask);
-            return Plan::Keep(conditions::yielded(self.current, &free, ask, held));
+            return Plan::Keep(conditions::yielded(
+                self.workload,
+                self.current,
+                &free,
+                ask,
+                held,
+            ));
         }
         let cause = if killed { Cause::Kill } else { Cause::Raise };
         Plan::Change(Planned {

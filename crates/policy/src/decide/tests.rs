@@ -1,5 +1,7 @@
 //! Stories told to the whole of `decide`, against a workload that is really patched.
 
+mod conflicts;
+mod contests;
 mod handler;
 mod lbc;
 mod learning;

@@ -73,8 +73,9 @@ fn answer(setup: &Setup) -> String {
         urgent: setup.urgent,
         window_left: SignedDuration::from_secs(setup.window_left),
         interval: (300, setup.written.map(at)),
+        held_back: None,
     };
-    match gate(&policy, &world.observe(), &workload, change, at(1000)) {
+    match gate(&policy, &world.observe(), &workload, &change, at(1000)) {
         Gate::Open => "Open".to_owned(),
         Gate::Queue => "Queue".to_owned(),
         Gate::Closed(closed) => {

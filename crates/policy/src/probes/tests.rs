@@ -55,6 +55,7 @@ fn held(fields: &[(ProbeField, TimingField)]) -> Held {
                 probe,
                 timing,
                 manager: "argocd-controller".to_owned(),
+                tool: crate::managed::Tool::ArgoCd,
             })
             .collect(),
     }
@@ -318,7 +319,11 @@ fn what_fighting_managers_declare_is_held() {
             ["timeoutSeconds", "httpGet"],
         ),
     ];
-    let held = Held::by(&owners);
+    let held = Held::by(
+        &owners,
+        probepilot_api::OnConflict::Auto,
+        &ContainerProbes::default(),
+    );
     let cases = [
         (
             ProbeField::Liveness,
@@ -338,7 +343,8 @@ fn what_fighting_managers_declare_is_held() {
         (ProbeField::Startup, TimingField::Period, None),
     ];
     for (probe, timing, expected) in cases {
-        assert_eq!(held.holder(probe, timing), expected, "{probe:?} {timing:?}");
+        let holder = held.holder(probe, timing).map(|held| held.manager.as_str());
+        assert_eq!(holder, expected, "{probe:?} {timing:?}");
     }
 }
 

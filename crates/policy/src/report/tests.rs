@@ -228,9 +228,17 @@ fn memory_after_a_write() {
         ..Memory::default()
     };
     let raised = remember_write(memory.clone(), &write, at(5));
+    let template = Some(probepilot_api::TemplateMemory {
+        sum: write.template.clone(),
+        probes: Some(write.record.written),
+        earlier: Vec::new(),
+    });
     assert_eq!(
         raised,
-        Memory::default(),
+        Memory {
+            template: template.clone(),
+            ..Memory::default()
+        },
         "a raise begins every window again"
     );
     let handler = Write {
@@ -242,6 +250,7 @@ fn memory_after_a_write() {
         followed,
         Memory {
             intent: None,
+            template,
             ..memory.clone()
         },
         "a handler that followed changed no budget: windows go on"

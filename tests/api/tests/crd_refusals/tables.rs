@@ -72,6 +72,7 @@ pub(crate) const VALUES: &[(&str, &[&str])] = &[
     ),
     ("/spec/mode", &["Observe", "Enforce"]),
     ("/spec/apply/probe", &["Startup", "Liveness"]),
+    ("/spec/apply/onConflict", &["Auto", "Take", "Yield"]),
     ("/spec/behavior/raise/policy", &["Safe", "Always", "OnKill"]),
     ("/spec/behavior/lower/policy", &["Disabled", "Enabled"]),
 ];

@@ -11,6 +11,7 @@
 mod answers;
 mod brakes;
 mod containers;
+mod contests;
 mod duplicates;
 mod handlers;
 mod owners;

@@ -142,7 +142,7 @@ async fn where_both_probes_are_declared_the_owner_is_told_what_to_write() {
     let status = stage.in_sync("web", "Yielded").await;
     assert_eq!(
         sync_message(&status),
-        "needs a startup budget of 60 s and has 20 s, but kustomize-controller declares the startupProbe, which is left to it: set startupProbe: {failureThreshold: 7} there, or stop declaring it"
+        r#"needs a startup budget of 60 s and has 20 s, but kustomize-controller declares the startupProbe, which is left to it: set startupProbe: {failureThreshold: 7} there, or add to its Kustomization: spec: {patches: [{target: {kind: Deployment, name: web}, patch: '[{"op": "add", "path": "/spec/template/spec/containers/0/startupProbe/failureThreshold", "value": 7}]'}]}"#
     );
     assert_eq!(stage.told("Yielded", 1).await.len(), 1);
     stage.quiet().await;
@@ -152,14 +152,92 @@ async fn where_both_probes_are_declared_the_owner_is_told_what_to_write() {
     };
     assert_eq!(stage.shown().await, kept(3, 1));
 
-    // He does as he is told.
-    stage
-        .apply("kustomize-controller", &manifest(7))
-        .await
-        .unwrap();
+    // He does as he is told: the patches of the message, as kustomize applies them.
+    let told = sync_message(&status);
+    let (_, advice) = told.split_once("Kustomization: spec: ").unwrap();
+    let patched = kustomize(&stage, &manifest(3), advice).await;
+    stage.apply("kustomize-controller", &patched).await.unwrap();
     stage.in_sync("web", "Covered").await;
     stage.quiet().await;
     assert_eq!(stage.shown().await, kept(7, 2));
+    operator.stop().await;
+    stage.end().await;
+}
+
+/// What `kubectl kustomize` makes of a manifest and the fields of a kustomization.
+async fn kustomize(stage: &Stage, manifest: &Value, fields: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("web.json"), manifest.to_string()).unwrap();
+    let mut kustomization: Value = serde_saphyr::from_str(fields).unwrap();
+    kustomization["resources"] = json!(["web.json"]);
+    let file = folder.path().join("kustomization.yaml");
+    std::fs::write(file, kustomization.to_string()).unwrap();
+    let kubectl = stage.scene.cluster.kubectl().unwrap();
+    let path = folder.path().display().to_string();
+    let built = kubectl.run(["kustomize", &path]).await.unwrap();
+    serde_saphyr::from_str(&built).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn take_takes_from_an_applier_who_is_refused_until_he_gives_way() {
+    let stage = Stage::new("writes-take").await;
+    let manifest = web(chart_liveness("/healthz"));
+    stage
+        .apply("kustomize-controller", &manifest)
+        .await
+        .unwrap();
+    let mut spec = rung(&stage);
+    spec["apply"] = json!({"onConflict": "Take"});
+    stage.enforce(spec).await;
+    let operator = stage.start();
+    let ours = shown("", "60/10/30/6 /healthz:61779", 2);
+    stage.until_shown(ours.clone()).await;
+    let told = stage.told("TakenFrom", 1).await;
+    assert_eq!(
+        told,
+        [
+            "ProbePolicy: apply.onConflict Take takes livenessProbe.initialDelaySeconds from kustomize-controller, which will put its own value back or fail on a conflict unless it stops declaring it"
+        ]
+    );
+    // As announced: without force he is refused, by name of the field's manager.
+    let refused = stage.apply("kustomize-controller", &manifest).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("\"probepilot\"") && refused.contains("initialDelaySeconds"),
+        "{refused}"
+    );
+
+    // He stops declaring the timings, and goes on.
+    let liveness = json!({"httpGet": {"path": "/healthz", "port": 61779}});
+    let again = stage.apply("kustomize-controller", &web(liveness)).await;
+    assert_eq!(again.unwrap().metadata.generation, Some(2));
+    stage.quiet().await;
+    assert_eq!(stage.shown().await, ours);
+    operator.stop().await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn yield_leaves_a_client_side_owner_alone() {
+    let stage = Stage::new("writes-yield").await;
+    let manifest = web(chart_liveness("/healthz"));
+    stage
+        .kubectl(&["apply", "-f", "-"], &manifest)
+        .await
+        .unwrap();
+    let mut spec = rung(&stage);
+    spec["apply"] = json!({"onConflict": "Yield"});
+    stage.enforce(spec).await;
+    let operator = stage.start();
+    let beside = shown("0/10/10/12 /healthz:61779", "30/10/10/2 /healthz:61779", 2);
+    stage.until_shown(beside.clone()).await;
+    // His apply changes nothing, so there is nothing to write again.
+    stage
+        .kubectl(&["apply", "-f", "-"], &manifest)
+        .await
+        .unwrap();
+    stage.quiet().await;
+    assert_eq!(stage.shown().await, beside);
     operator.stop().await;
     stage.end().await;
 }

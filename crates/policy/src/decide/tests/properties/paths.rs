@@ -46,7 +46,10 @@ fn policy(
     );
     spec.rules = vec![rule.clone()];
     spec.limits = limits;
-    spec.apply = Apply { probe };
+    spec.apply = Apply {
+        probe,
+        ..Apply::default()
+    };
     spec.behavior.lower.policy = lower;
     spec.container_name = Some(CONTAINER.to_owned());
     spec

@@ -184,7 +184,10 @@ pub fn valid_spec() -> impl Strategy<Value = ProbePolicySpec> {
             mode,
             rules,
             limits,
-            apply: Apply { probe },
+            apply: Apply {
+                probe,
+                ..Apply::default()
+            },
             behavior,
             // Kills are part of the history of a target; raises.rs has their properties.
             ..spec(json!({"crashLoop": {"enabled": false}}))
