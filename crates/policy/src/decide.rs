@@ -281,12 +281,9 @@ impl Case<'_> {
 
     /// Who else writes the container's probes; the newest entry of managedFields is the last.
     fn other_manager(&self) -> String {
-        let owners = self.workload.managers.of(&self.current.name).iter();
-        let others = owners.filter(|owner| owner.temper() != Temper::Ours);
-        others
-            .last()
-            .map(|owner| owner.manager.clone())
-            .unwrap_or_default()
+        let mut owners = self.workload.managers.of(&self.current.name).iter();
+        let last = owners.rfind(|owner| owner.temper() != Temper::Ours);
+        last.map(|owner| owner.manager.clone()).unwrap_or_default()
     }
 
     /// Whether the target's pods are all there and healthy.

@@ -168,8 +168,8 @@ fn looks() -> impl Strategy<Value = (i64, Look)> {
     (0..10 * DAY, sums, thresholds, any::<bool>(), any::<bool>()).prop_map(
         |(wait, sum, threshold, looks_undone, covered)| {
             let look = Look {
-                looks_undone,
                 covered,
+                looks_undone,
                 ..look(&sum, threshold)
             };
             (wait, look)
