@@ -133,7 +133,7 @@ reasons! {
     Queued => InSync False,
     /// More is needed, and the target is rolling out.
     RollingOut => InSync False,
-    /// More is needed, and the target is paused.
+    /// More is needed, or a killed pod waits for its new probes, and the target is paused.
     Paused => InSync False,
     /// More is needed, and every timing that could give it is declared by a manager that would fight.
     Yielded => InSync False,
@@ -151,6 +151,14 @@ reasons! {
     WriteRefused => InSync False,
     /// A write is on its way.
     Writing => InSync False,
+    /// The template covers the need; a killed pod that no rollout replaces is deleted, so that a new one gets it.
+    ReplacingPod => InSync False,
+    /// The template covers the need, but the StatefulSet's partition keeps a killed pod on the template before.
+    Partitioned => InSync False,
+    /// The template covers the need, but a new pod would differ from the killed one by more than the operator wrote.
+    OwnerChangePending => InSync False,
+    /// The template covers the need, but a killed pod is not deleted; the message says why.
+    PodKept => InSync False,
     /// The need is not known yet, because a count is missing or the target cannot be judged.
     NeedUnknown => InSync Unknown,
     /// The container does not loop.

@@ -28,9 +28,9 @@ pub use learning::{Learning, MeasuredBy, StartOutcome, StartRecord};
 pub use policy::{Mode, ProbePolicy, ProbePolicySpec, TargetKind, TargetRef};
 pub use rules::{CountSelector, Linear, Point, ScalingRule, Step};
 pub use status::{
-    BudgetSource, Correction, CountStatus, Exhaustion, Floor, Intent, JudgedLife, LastWrite,
-    Memory, Pending, ProbePair, ProbePolicyStatus, RaiseSeries, StartupStatus, TemplateMemory,
-    WriteCause,
+    BudgetSource, Correction, CountStatus, Exhaustion, Floor, Handover, Intent, JudgedLife,
+    LastWrite, Memory, Pending, ProbePair, ProbePolicyStatus, RaiseSeries, ReplacedPod,
+    StartupStatus, TemplateMemory, WriteCause,
 };
 pub use timings::ProbeTimings;
 
@@ -43,7 +43,10 @@ pub const FIELD_MANAGER: &str = "probepilot";
 /// Annotation on a workload: what its owner wants and what was written, as JSON.
 pub const BASELINE_ANNOTATION: &str = "probepilot.dev/baseline";
 
-/// Annotation on a policy: a time, RFC 3339. Kills before it no longer count: an exhausted policy may raise again, and a contested or rolled-back target may be written again.
+/// Annotation on a policy: a time that has come, RFC 3339. Kills before it no longer count: an exhausted
+/// policy is so no more, and the next kill begins a new series of raises. Nothing is raised for the kill
+/// that was there already, because whoever tries again has changed something. A contested or rolled-back target may be
+/// written again.
 pub const RETRY_ANNOTATION: &str = "probepilot.dev/retry";
 
 /// Annotation on a workload or namespace: any value but `false` keeps the operator's hands off.

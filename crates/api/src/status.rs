@@ -36,7 +36,7 @@ pub struct ProbePolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup: Option<StartupStatus>,
 
-    /// Raises in a row because of kills, without a healthy start between them.
+    /// Raises written in a row because of kills, without a healthy start between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub raises: Option<i64>,
@@ -228,6 +228,9 @@ pub struct Memory {
     /// Since when nothing is written because somebody rolled the target back; cleared by the next startup kill or a new template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<Time>,
+    /// How the last write reaches killed pods that no rollout replaces. Unset for Deployments, which replace every pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
 }
 
 /// The pod template in which the last write was seen.
@@ -256,6 +259,49 @@ pub struct Correction {
     #[serde(default)]
     #[schemars(length(max = 128))]
     pub manager: String,
+}
+
+/// How the last write reaches pods that no rollout replaces: a killed one is deleted, if its successor will differ by the operator's writes alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Handover {
+    /// UID of the target.
+    #[schemars(length(max = 64))]
+    pub target_uid: String,
+    /// The target's metadata.generation after the write.
+    #[schemars(range(min = 0))]
+    pub generation: i64,
+    /// Revisions of the template that differ from the written one by the operator's writes alone, newest last. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 253)))]
+    pub earlier: Vec<String>,
+    /// Revision of the template that was written. Unset until the target's controller has named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub written: Option<String>,
+    /// The pod that was deleted last for this write. Unset when none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<ReplacedPod>,
+}
+
+/// A killed pod that is deleted, or was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplacedPod {
+    /// Where its successor comes up: the pod's name in a StatefulSet, the node's in a DaemonSet.
+    #[schemars(length(max = 253))]
+    pub place: String,
+    /// UID of the pod.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// When its deletion was decided.
+    pub at: Time,
+    /// Why, in one sentence.
+    #[schemars(length(max = 1024))]
+    pub reason: String,
+    /// Whether the deletion is known to be done, and was told. Default: false.
+    #[serde(default)]
+    pub told: bool,
 }
 
 /// A change of need that waits for its window.
@@ -299,7 +345,7 @@ pub struct Floor {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RaiseSeries {
-    /// How many there were so far. Unit: raises.
+    /// How many were written so far. Unit: raises.
     #[schemars(range(min = 0))]
     pub raises: i64,
     /// When the last killed life ended.
@@ -348,6 +394,10 @@ pub struct Intent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub generation: Option<i64>,
+    /// Revision of the target's template before it. Unset where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub template: Option<String>,
     /// The timings that it writes.
     pub probes: ProbePair,
     /// Why it is written: Kill, Raise, Lower or Handler.

@@ -1,9 +1,10 @@
 //! Writes: the target's probes and the policy's status.
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt};
 use probepilot_api::{FIELD_MANAGER, ProbePolicy, ProbePolicyStatus};
-use probepilot_policy::{Workload, Write, patch};
+use probepilot_policy::{Replace, Workload, Write, patch};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -54,6 +55,47 @@ pub async fn write_probes(
             // away is seen by the watch. Both are settled by looking again.
             Failure::Conflict | Failure::NotFound => Ok(Written::Outdated),
             Failure::Forbidden | Failure::Invalid => Ok(Written::Refused(refusal.message)),
+            _ => Err(kube::Error::Api(refusal)),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// What became of a deletion.
+#[derive(Debug)]
+pub enum Deleted {
+    /// Accepted.
+    Accepted,
+    /// The pod changed since it was seen, or is gone: look and decide again.
+    Outdated,
+    /// Refused for good as it stands; the API server's sentence.
+    Refused(String),
+}
+
+/// Deletes a pod as it was seen: uid and resourceVersion are preconditions, so that neither its successor
+/// nor a pod that became healthy meanwhile is hit. An eviction would ask disruption budgets, which a pod
+/// that was never healthy does not count for.
+///
+/// # Errors
+/// When the API server cannot be asked, or fails.
+pub async fn delete_pod(
+    client: &Client,
+    namespace: &str,
+    replace: &Replace,
+) -> Result<Deleted, kube::Error> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: Some(replace.uid.clone()),
+            resource_version: Some(replace.resource_version.clone()),
+        }),
+        ..DeleteParams::default()
+    };
+    match api.delete(&replace.pod, &params).await {
+        Ok(_) => Ok(Deleted::Accepted),
+        Err(kube::Error::Api(refusal)) => match Failure::of_code(refusal.code) {
+            Failure::Conflict | Failure::NotFound => Ok(Deleted::Outdated),
+            Failure::Forbidden | Failure::Invalid => Ok(Deleted::Refused(refusal.message)),
             _ => Err(kube::Error::Api(refusal)),
         },
         Err(error) => Err(error),

@@ -3,13 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 use probepilot_api::{ProbePolicy, ProbePolicyStatus, RETRY_ANNOTATION};
 use probepilot_policy::{
-    Baseline, Brake, Observation, PodView, Policy, Refusal, Slot, Target, Workload, choose, pinned,
-    unread,
+    Baseline, Brake, Observation, PodView, Policy, Refusal, Retry, Slot, Target, Workload, choose,
+    pinned, unread,
 };
 
 use crate::context::Context;
@@ -69,9 +68,10 @@ pub async fn observe(
     }
 }
 
-/// From when on the policy's author wants kills to count again.
-fn retry(object: &ProbePolicy) -> Option<Timestamp> {
-    object.annotations().get(RETRY_ANNOTATION)?.parse().ok()
+/// What the policy's author wrote to have it tried again.
+fn retry(object: &ProbePolicy) -> Option<Retry> {
+    let value = object.annotations().get(RETRY_ANNOTATION)?;
+    Some(Retry::parse(value))
 }
 
 /// Reads the events of pods that restarted and were not judged yet. Whether there are any.

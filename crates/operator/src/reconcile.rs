@@ -22,6 +22,7 @@ use crate::namespaces;
 use crate::observe::observe;
 use crate::policies::{Claim, Entry, PolicyRef, Sources};
 
+mod replace;
 mod tally;
 mod write;
 
@@ -49,6 +50,14 @@ pub enum Error {
         /// What happened.
         source: kube::Error,
     },
+    /// A pod could not be deleted, and it is not known whether it was.
+    #[error("deleting pod {pod} failed: {source}")]
+    Pod {
+        /// The pod.
+        pod: String,
+        /// What happened.
+        source: kube::Error,
+    },
     /// The namespace could not be read.
     #[error("reading namespace {namespace} for its ignore annotation failed: {source}")]
     Namespace {
@@ -73,6 +82,7 @@ pub struct Failed {
 enum Outcome {
     Kept,
     Wrote,
+    Replaced,
     Outdated,
     Refused,
     Invalid,
@@ -83,6 +93,7 @@ impl Outcome {
         match self {
             Self::Kept => "kept",
             Self::Wrote => "wrote",
+            Self::Replaced => "replaced",
             Self::Outdated => "outdated",
             Self::Refused => "refused",
             Self::Invalid => "invalid",
@@ -92,7 +103,7 @@ impl Outcome {
     fn next(self, look_again: Option<SignedDuration>) -> Next {
         let wait = match self {
             Self::Kept | Self::Invalid => RESYNC,
-            Self::Wrote | Self::Outdated => SOON,
+            Self::Wrote | Self::Replaced | Self::Outdated => SOON,
             Self::Refused => REFUSED_RETRY,
         };
         let asked = look_again.map(|wait| Duration::try_from(wait).unwrap_or_default().max(SOON));
@@ -184,19 +195,24 @@ impl Turn<'_> {
                 return Ok((Outcome::Kept, Some(SignedDuration::ZERO)));
             }
             self.settle(entry, workload).await;
+            self.settle_pod(entry, workload, &observation.pods).await;
         }
         let now = Timestamp::now();
         let prior = entry.status.clone();
         let decision = self.decide(&policy, &mut observation, &prior, now).await?;
         let next = status(&policy, &decision, &prior, observation.generation, now);
         let look_again = decision.look_again;
-        let acted = if let (Action::Write(write), Target::Found(workload)) =
-            (&decision.action, &observation.target)
-        {
-            self.act(entry, next, workload, write, now).await
-        } else {
-            entry.status = next;
-            Ok(Outcome::Kept)
+        let acted = match (&decision.action, &observation.target) {
+            (Action::Write(write), Target::Found(workload)) => {
+                self.act(entry, next, workload, write, now).await
+            }
+            (Action::Replace(replace), Target::Found(workload)) => {
+                self.replace(entry, next, workload, replace, now).await
+            }
+            _ => {
+                entry.status = next;
+                Ok(Outcome::Kept)
+            }
         };
         tally::tally(&self.context.metrics, &decision, &prior, &entry.status);
         let outcome = acted?;

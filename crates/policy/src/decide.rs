@@ -12,6 +12,7 @@ use crate::contest;
 use crate::decision::{Action, Cause, Decision, Priority, Probes, Startup, Write};
 use crate::events;
 use crate::gate::{Change, Closed, Gate, gate};
+use crate::handover;
 use crate::kills::Kills;
 use crate::managed::{FieldOwner, Operation, Temper};
 use crate::need::{Asked, need};
@@ -26,6 +27,7 @@ mod conditions;
 mod learning;
 mod messages;
 mod plan;
+mod stuck;
 
 use learning::Learning;
 use plan::{Plan, Planned};
@@ -173,6 +175,7 @@ impl Case<'_> {
             decision.conditions.extend(conditions::duplicate(other));
             return decision;
         }
+        handover::learn(&mut decision.memory, self.workload);
         self.weigh_kills(&baseline, &mut decision);
         let asked = self.asked(&self.observation.counts, &baseline, &decision.memory);
         decision.startup = self.startup(&baseline, &asked);
@@ -194,7 +197,7 @@ impl Case<'_> {
             .conditions
             .push(conditions::ready(self.policy, self.workload, &baseline));
         match plan {
-            Plan::Keep(condition) => decision.conditions.push(condition),
+            Plan::Keep(condition) => self.hand_over(condition, &mut decision),
             Plan::Change(planned) => self.pass_gates(planned, &baseline, &asked, &mut decision),
         }
         decision
@@ -208,7 +211,7 @@ impl Case<'_> {
             count: self.count(&self.observation.counts),
             budget_seconds: budget(self.current),
             all_healthy: self.all_healthy(),
-            retry: self.observation.retry,
+            retry: self.observation.retry.as_ref(),
         };
         let weighed = raise::weigh(
             self.policy,
@@ -220,16 +223,20 @@ impl Case<'_> {
         if let Some(left) = weighed.look_again {
             decision.look_again = Some(sooner(decision.look_again, left));
         }
-        if let Some(raises) = weighed.ended {
+        if let Some(raises) = weighed.ended.filter(|raises| *raises > 0) {
             decision
                 .events
                 .push(messages::ended(raises, budget(self.current)));
         }
         let series = decision.memory.series.as_ref();
-        decision.raises = series.map(|series| series.raises);
-        decision
-            .conditions
-            .push(conditions::exhausted(self.policy, series, self.current));
+        decision.raises = raise::written(series);
+        decision.conditions.push(conditions::exhausted(
+            self.policy,
+            series,
+            self.current,
+            self.observation.retry.as_ref(),
+            self.now,
+        ));
     }
 
     /// Tells corrections, upgrades and rollbacks apart.
@@ -248,7 +255,7 @@ impl Case<'_> {
                 .is_none_or(|ask| ask.covered_by(budget(self.current))),
             looks_undone: self.looks_undone(record, current),
             manager: self.other_manager(),
-            retry: self.observation.retry,
+            retry: raise::due(self.observation.retry.as_ref(), self.now).0,
             killed_at: killed.map(|killed| killed.finished_at),
         };
         let change = contest::weigh(&mut decision.memory, &look, self.now);

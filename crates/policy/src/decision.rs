@@ -81,6 +81,23 @@ pub enum Action {
     Queue(Priority),
     /// Write these probes.
     Write(Box<Write>),
+    /// Delete a killed pod that no rollout replaces.
+    Replace(Replace),
+}
+
+/// The deletion of a killed pod, so that its successor gets the template's probes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replace {
+    /// Name of the pod.
+    pub pod: String,
+    /// UID of the pod; guards against another one of that name.
+    pub uid: String,
+    /// Guards against every change since the pod was seen: it may be healthy by now.
+    pub resource_version: String,
+    /// Where its successor comes up.
+    pub place: String,
+    /// Why, in one sentence.
+    pub sentence: String,
 }
 
 /// Order in the rollout queue: looping targets first, then the smallest budget for its need.

@@ -46,7 +46,11 @@ fn about(state: &ConditionState, prior: &ProbePolicyStatus) -> Option<Event> {
     };
     let (tell, warning) = match (state.kind(), state.reason.status()) {
         // A write tells its own story, before and after.
-        (ConditionType::InSync, _) if state.reason == Reason::Writing => (false, false),
+        (ConditionType::InSync, _)
+            if [Reason::Writing, Reason::ReplacingPod].contains(&state.reason) =>
+        {
+            (false, false)
+        }
         (ConditionType::InSync, ConditionStatus::False) => {
             let waits = [
                 Reason::Stabilizing,

@@ -98,7 +98,7 @@ fn closed_for(reason: Reason, left: SignedDuration, message: String) -> Closed {
 }
 
 /// What forbids even an urgent write.
-fn brake(
+pub(crate) fn brake(
     policy: &Policy,
     observation: &Observation,
     workload: &Workload,

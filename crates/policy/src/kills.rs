@@ -26,6 +26,8 @@ pub struct Kills {
     pub killed_now: Option<KilledNow>,
     /// The pod that its probe kills now under the largest budget; of those, the longest life.
     pub killed_most: Option<KilledNow>,
+    /// UIDs of all pods that their probe kills now.
+    pub killed_pods: Vec<String>,
     /// A pod waits in CrashLoopBackOff.
     pub backing_off: bool,
     /// Two startup kills within ten minutes, and the container is not healthy.
@@ -170,6 +172,7 @@ impl Kills {
             life_seconds: u32::try_from(lived).unwrap_or(0),
             finished_at: life.finished_at,
         };
+        self.killed_pods.push(pod.uid.clone());
         let strength = |killed: &KilledNow| (killed.budget_seconds, killed.life_seconds);
         let most = self.killed_most.as_ref();
         if most.is_none_or(|most| strength(&killed) > strength(most)) {
@@ -179,6 +182,13 @@ impl Kills {
         if least.is_none_or(|least| budget < least.budget_seconds) {
             self.killed_now = Some(killed);
         }
+    }
+
+    /// How many lives of that pod were startup kills, as far as is remembered.
+    #[must_use]
+    pub fn start_kills_of(&self, pod_uid: &str) -> usize {
+        let lives = self.judged.iter().filter(|life| is_start_kill(life));
+        lives.filter(|life| life.pod_uid == pod_uid).count()
     }
 
     fn recent(&self, now: Timestamp, window: SignedDuration) -> impl Iterator<Item = &JudgedLife> {

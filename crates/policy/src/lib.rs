@@ -16,6 +16,7 @@ mod decision;
 mod events;
 mod evidence;
 mod gate;
+mod handover;
 mod kills;
 mod learning;
 mod managed;
@@ -43,17 +44,18 @@ pub use choose::choose;
 pub use condition::ConditionState;
 pub use curve::{Curve, Evidence, Exponent};
 pub use decide::{decide, pinned};
-pub use decision::{Action, Cause, Decision, Event, Priority, Probes, Startup, Write};
+pub use decision::{Action, Cause, Decision, Event, Priority, Probes, Replace, Startup, Write};
 pub use evidence::{
     Answer, Complaint, Handler, LastWords, ProbeKind, Quantity, Quote, Said, StartupErrorKind,
     Told, Trouble,
 };
+pub use handover::{after_write, replaced, settle_replacement};
 pub use kills::{KilledNow, Kills, unread};
 pub use learning::{Learned, Recommendation, Unlearned, recommendation};
 pub use managed::{FieldOwner, ManagedProbes, Operation, ProbeField, Temper};
 pub use need::{Ask, Asked, interpolate, need};
 pub use observation::{
-    Brake, Count, CountFailure, CountFailureKind, Observation, Refusal, Sample, Slot, Target,
+    Brake, Count, CountFailure, CountFailureKind, Observation, Refusal, Retry, Sample, Slot, Target,
 };
 pub use patch::patch;
 pub use pod::{
@@ -63,7 +65,7 @@ pub use policy::{Bounds, CurvePoint, Form, Lower, Policy, PolicyError, Raise, Ru
 pub use probes::{Held, HeldField, Wish, budget, probes};
 pub use queue::{PolicyKey, RolloutQueue};
 pub use report::{
-    Settled, intent, last_write, remember_write, settle_intent, status, worth_writing,
+    Settled, intent, last_write, raises, remember_write, settle_intent, status, worth_writing,
 };
 pub use starts::{
     MAX_KEYS, MAX_STARTS, MeasuredBy, Outcome, ProgramSum, Start, StartKey, Starts, Template,
@@ -74,4 +76,4 @@ pub use verdict::{
     OwnTimeout, ProbeKill, StartupError, Subject, Undecided, Verdict, Why, diagnose, judge,
 };
 pub use window::LifeWindow;
-pub use workload::{ContainerProbes, Probe, Rollout, Strategy, Workload, WorkloadError};
+pub use workload::{ContainerProbes, Probe, Revision, Rollout, Strategy, Workload, WorkloadError};

@@ -24,8 +24,8 @@ pub struct Observation {
     pub brake: Option<Brake>,
     /// Whether this policy may start a rollout now.
     pub slot: Slot,
-    /// From when on kills count again, where the policy's author asked to try again.
-    pub retry: Option<Timestamp>,
+    /// What the policy's author wrote to have it tried again.
+    pub retry: Option<Retry>,
     /// A write that the API server refused lately, for this generation of policy and target.
     pub refusal: Option<Refusal>,
 }
@@ -51,6 +51,27 @@ pub enum Target {
     Missing,
     /// The workload as last seen.
     Found(Box<Workload>),
+}
+
+/// The annotation that asks to try again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Kills before this no longer count.
+    From(Timestamp),
+    /// The value is no time, and asks for nothing.
+    NoTime(String),
+}
+
+impl Retry {
+    /// Characters kept of a value that is no time.
+    const SHOWN: usize = 64;
+
+    /// Reads the annotation's value.
+    #[must_use]
+    pub fn parse(value: &str) -> Self {
+        let shown = || Self::NoTime(value.chars().take(Self::SHOWN).collect());
+        value.trim().parse().map_or_else(|_| shown(), Self::From)
+    }
 }
 
 /// What forbids every write.

@@ -28,6 +28,14 @@ pub struct PodView {
     pub name: String,
     /// UID of the pod.
     pub uid: String,
+    /// Guards a deletion against every change since this was seen.
+    pub resource_version: String,
+    /// Mark of the template that it was made from ([`crate::Revision::mark`]).
+    pub template: Option<String>,
+    /// The node that it is bound to.
+    pub node: Option<String>,
+    /// When the kubelet took it in.
+    pub taken_at: Option<Timestamp>,
     /// Whether the pod is being deleted.
     pub deleting: bool,
     /// Seconds the pod's containers get between SIGTERM and SIGKILL.
@@ -243,6 +251,16 @@ impl PodView {
             .or_else(|| self.init_containers.get(container))
     }
 
+    /// Whether no container of this pod can have been ready since the kubelet took it in. The condition
+    /// ContainersReady is set then, and keeps that time until it turns.
+    #[must_use]
+    pub fn was_never_ready(&self) -> bool {
+        let turned = self.ready_turned.filter(|turned| !turned.ready);
+        turned.zip(self.taken_at).is_some_and(|(turned, taken)| {
+            turned.at.duration_since(taken) <= SignedDuration::from_secs(1)
+        })
+    }
+
     fn view_mut(&mut self, container: &str) -> Option<&mut ContainerView> {
         self.containers
             .get_mut(container)
@@ -294,6 +312,13 @@ impl ContainerView {
                 .is_none_or(|(window, since)| now.duration_since(since) > window.latest)
         };
         self.healthy() && (observable || survived())
+    }
+
+    /// Lives of the container in this pod that have ended.
+    #[must_use]
+    pub fn ended_lives(&self) -> i32 {
+        let waits = self.running_since.is_none() && self.last_life.is_some();
+        self.restart_count.saturating_add(i32::from(waits))
     }
 
     /// The handler of the probe that an event names.

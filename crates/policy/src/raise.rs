@@ -10,6 +10,7 @@ use probepilot_api::{BudgetSource, Exhaustion, Floor, Memory, RaiseSeries};
 
 use crate::kills::{KilledNow, Kills};
 use crate::need::{Ask, Asked};
+use crate::observation::Retry;
 use crate::policy::{Bounds, Policy, RaiseOnKill};
 use crate::starts::StartKey;
 
@@ -31,8 +32,14 @@ pub(crate) struct Scene<'a> {
     pub budget_seconds: u32,
     /// Whether every pod that should run does, and is healthy.
     pub all_healthy: bool,
-    /// From when on kills count: the author asked to try again.
-    pub retry: Option<Timestamp>,
+    /// What the author wrote to have it tried again.
+    pub retry: Option<&'a Retry>,
+}
+
+/// Raises of a series that were written, where there are any.
+pub(crate) fn written(series: Option<&RaiseSeries>) -> Option<i64> {
+    let raises = series.map(|series| series.raises);
+    raises.filter(|raises| *raises > 0)
 }
 
 /// What became of the memory of kills.
@@ -56,12 +63,31 @@ pub(crate) fn weigh(
         (memory.floor, memory.series) = (None, None);
         return Weighed::default();
     };
-    forgive(memory, scene.retry);
-    if let Some(kill) = &kills.killed_most {
-        note(policy.limits, raise, kill, scene, memory);
-        return Weighed::default();
+    let (since, comes) = due(scene.retry, now);
+    forgive(memory, since);
+    let mut weighed = match &kills.killed_most {
+        Some(kill) if since.is_none_or(|since| kill.finished_at > since) => {
+            note(policy.limits, raise, kill, scene, memory);
+            Weighed::default()
+        }
+        // It counts no longer, and nothing is well either.
+        Some(_) => Weighed::default(),
+        None => end(scene, memory, now),
+    };
+    weighed.look_again = [weighed.look_again, comes].into_iter().flatten().min();
+    weighed
+}
+
+/// From when on kills count; before that time has come it asks for nothing, and in how long it does.
+pub(crate) fn due(
+    retry: Option<&Retry>,
+    now: Timestamp,
+) -> (Option<Timestamp>, Option<SignedDuration>) {
+    match retry {
+        Some(Retry::From(since)) if *since <= now => (Some(*since), None),
+        Some(Retry::From(since)) => (None, Some(since.duration_since(now))),
+        Some(Retry::NoTime(_)) | None => (None, None),
     }
-    end(scene, memory, now)
 }
 
 /// Whether the author asked for another try after the last kill.
@@ -111,7 +137,8 @@ fn note(
         None
     };
     memory.series = Some(RaiseSeries {
-        raises: raises + i64::from(exhausted.is_none()),
+        // Counted when it is written: a policy in Observe writes none.
+        raises,
         killed_at: Time(kill.finished_at),
         exhausted,
     });

@@ -7,8 +7,10 @@ use probepilot_api::{
 };
 
 use crate::decision::{Cause, Decision, Startup, Write};
+use crate::handover::after_write;
 use crate::pace::{self, HEARTBEAT};
 use crate::policy::Policy;
+use crate::raise::written;
 use crate::workload::{ContainerProbes, Workload};
 
 /// A count alone is written at most so often. Source: design, section 5.
@@ -83,6 +85,7 @@ pub fn intent(write: &Write, workload: &Workload, at: Timestamp) -> Intent {
         at: Time(at),
         target_uid: workload.uid.clone(),
         generation: Some(workload.generation),
+        template: workload.revision.mark.clone(),
         probes: write.record.written,
         cause: Some(write.cause),
         write: last_write(write, None, at),
@@ -128,7 +131,15 @@ pub fn settle_intent(status: &ProbePolicyStatus, workload: &Workload) -> Settled
         .filter(|intent| container.is_some_and(|container| is_done(intent, workload, container)));
     if let Some(intent) = &done {
         let memory = status.memory.take().unwrap_or_default();
-        let mut memory = remember(memory, intent.cause, intent.at.0);
+        let raised = &intent.write;
+        let mut memory = remember(memory, intent.cause, raised.from_seconds, intent.at.0);
+        status.raises = raises(&memory);
+        after_write(
+            &mut memory,
+            workload.kind,
+            intent,
+            Some(workload.generation),
+        );
         if let Some(template) = &mut memory.template {
             template.probes = Some(intent.probes);
         }
@@ -151,10 +162,16 @@ fn is_done(intent: &Intent, workload: &Workload, container: &ContainerProbes) ->
         || (intent.generation < Some(workload.generation) && container.handlers_agree())
 }
 
+/// Raises written in a row, as status shows them.
+#[must_use]
+pub fn raises(memory: &Memory) -> Option<i64> {
+    written(memory.series.as_ref())
+}
+
 /// Memory after a write that was accepted.
 #[must_use]
 pub fn remember_write(memory: Memory, write: &Write, at: Timestamp) -> Memory {
-    let mut memory = remember(memory, Some(write.cause), at);
+    let mut memory = remember(memory, Some(write.cause), write.from_seconds.into(), at);
     let template = memory.template.get_or_insert_default();
     template.sum.clone_from(&write.template);
     // Where the owner's own probes are back, nothing is left that could be taken away.
@@ -164,8 +181,20 @@ pub fn remember_write(memory: Memory, write: &Write, at: Timestamp) -> Memory {
 }
 
 /// A budget that changed begins every window again. A handler that followed changed no budget.
-fn remember(mut memory: Memory, cause: Option<Cause>, at: Timestamp) -> Memory {
+fn remember(mut memory: Memory, cause: Option<Cause>, from: i64, at: Timestamp) -> Memory {
     memory.intent = None;
+    // A raise is counted when it is written, and only where a kill asked for more than there was.
+    let asked = memory
+        .floor
+        .as_ref()
+        .is_some_and(|floor| from < floor.seconds);
+    if let Some(series) = memory
+        .series
+        .as_mut()
+        .filter(|_| asked && cause == Some(Cause::Kill))
+    {
+        series.raises += 1;
+    }
     if cause == Some(Cause::Handler) {
         return memory;
     }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::observation::{Brake, Count, CountFailure, CountFailureKind, Sample};
 use crate::pod::{ContainerView, FailedProbe, KillingEvent, Life};
 use crate::{
-    Action, Decision, Observation, PodView, Policy, Refusal, Slot, Target, Workload, decide,
-    intent, last_write, patch, remember_write, settle_intent, status,
+    Action, Decision, Observation, PodView, Policy, Refusal, Retry, Slot, Target, Workload,
+    after_write, decide, intent, last_write, patch, raises, remember_write, settle_intent, status,
 };
 
 mod server;
@@ -203,7 +203,7 @@ pub struct World {
     pub refusal: Option<Refusal>,
     pub brake: Option<Brake>,
     pub duplicate_of: Option<String>,
-    pub retry: Option<Timestamp>,
+    pub retry: Option<Retry>,
 }
 
 impl World {
@@ -238,7 +238,7 @@ impl World {
 
     pub fn observe(&self) -> Observation {
         Observation {
-            retry: self.retry,
+            retry: self.retry.clone(),
             generation: 1,
             counts: self.counts.clone(),
             target: self.target(),
@@ -275,7 +275,12 @@ impl World {
             apply(&mut self.object, &patch, probepilot_api::FIELD_MANAGER);
             self.status.last_write = Some(last_write(write, None, self.now));
             let memory = self.status.memory.take().unwrap_or_default();
-            self.status.memory = Some(remember_write(memory, write, self.now));
+            let mut memory = remember_write(memory, write, self.now);
+            let after = Workload::parse(self.kind, &self.object).unwrap();
+            let intent = intent(write, &workload, self.now);
+            after_write(&mut memory, self.kind, &intent, Some(after.generation));
+            self.status.raises = raises(&memory);
+            self.status.memory = Some(memory);
         }
         decision
     }

@@ -14,10 +14,12 @@ use crate::managed::ManagedProbes;
 mod digest;
 mod program;
 mod raw;
+mod revision;
 mod rollout;
 
 pub use digest::TemplateSum;
 pub use program::Program;
+pub use revision::Revision;
 pub use rollout::{Rollout, Strategy};
 
 /// A Deployment, StatefulSet or DaemonSet.
@@ -47,6 +49,8 @@ pub struct Workload {
     pub rollout: Rollout,
     /// What a rollout does to running pods.
     pub strategy: Strategy,
+    /// Which template new pods get.
+    pub revision: Revision,
     /// The template's regular containers.
     pub containers: Vec<ContainerProbes>,
     /// What each of these containers runs, in the same order.
@@ -100,6 +104,7 @@ impl Workload {
             raw::Object::deserialize(object).map_err(|source| WorkloadError { kind, source })?;
         let rollout = Rollout::new(kind, &raw);
         let strategy = Strategy::new(kind, &raw.spec);
+        let revision = Revision::new(kind, &raw);
         let meta = raw.metadata;
         let pod = raw.spec.template.spec;
         let annotation = |key: &str| meta.annotations.get(key);
@@ -120,6 +125,7 @@ impl Workload {
             rollout,
             strategy,
             sums: TemplateSum::each(object.pointer("/spec/template"), &pod.containers),
+            revision,
             programs: pod.containers.iter().map(Program::from).collect(),
             containers: pod
                 .containers

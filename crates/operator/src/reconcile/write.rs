@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 use probepilot_api::{Memory, ProbePolicyStatus, Reason};
 use probepilot_policy::{
-    Cause, ConditionState, Event, Settled, Workload, Write, intent, last_write, remember_write,
-    settle_intent,
+    Cause, ConditionState, Event, Settled, Workload, Write, after_write, intent, last_write,
+    raises, remember_write, settle_intent,
 };
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::context::key;
 use crate::policies::{Entry, Refused};
 
 /// Longest time that status waits for the events about a write.
-const TELLING: Duration = Duration::from_secs(3);
+pub(super) const TELLING: Duration = Duration::from_secs(3);
 
 impl Turn<'_> {
     /// Writes the probes, with the intent in status before.
@@ -30,7 +30,8 @@ impl Turn<'_> {
         write: &Write,
         now: Timestamp,
     ) -> Result<Outcome, Error> {
-        next.memory.get_or_insert_default().intent = Some(intent(write, workload, now));
+        let intent = intent(write, workload, now);
+        next.memory.get_or_insert_default().intent = Some(intent.clone());
         let before = self.persist(entry, next.clone()).await?;
         if before.metadata.generation != self.object.metadata.generation {
             // The policy changed meanwhile: its new generation decides, not this one.
@@ -55,7 +56,10 @@ impl Turn<'_> {
                 {
                     self.context.metrics.answered(killed_at, Timestamp::now());
                 }
-                next.memory = Some(remember_write(memory, write, now));
+                let mut memory = remember_write(memory, write, now);
+                after_write(&mut memory, workload.kind, &intent, generation);
+                next.raises = raises(&memory);
+                next.memory = Some(memory);
                 next.last_write = Some(last_write(write, generation, now));
                 if write.takes_slot {
                     let deadline = workload.rollout.progress_deadline_seconds;
@@ -75,7 +79,11 @@ impl Turn<'_> {
             }
             Written::Refused(sentence) => {
                 self.context.give_back(&self.key);
-                let condition = self.note_refusal(&mut next, workload, &sentence, now);
+                let message = format!(
+                    "the API server refused to write the probes of {}: {sentence}",
+                    workload.display()
+                );
+                let condition = self.note_refusal(&mut next, message, now);
                 entry.refused = Some(Refused {
                     generation: self.object.metadata.generation.unwrap_or_default(),
                     target: (workload.uid.clone(), workload.generation),
@@ -123,17 +131,12 @@ impl Turn<'_> {
         self.context.publisher.flush(TELLING).await;
     }
 
-    fn note_refusal(
+    pub(super) fn note_refusal(
         &self,
         next: &mut ProbePolicyStatus,
-        workload: &Workload,
-        sentence: &str,
+        message: String,
         now: Timestamp,
     ) -> ConditionState {
-        let message = format!(
-            "the API server refused to write the probes of {}: {sentence}",
-            workload.display()
-        );
         tracing::warn!("{message}");
         let state = ConditionState::new(Reason::WriteRefused, message.clone());
         let known = !state.is_news(&self.object.status.clone().unwrap_or_default().conditions);
@@ -157,7 +160,7 @@ impl Turn<'_> {
     }
 }
 
-fn workload_ref(workload: &Workload) -> ObjectReference {
+pub(super) fn workload_ref(workload: &Workload) -> ObjectReference {
     ObjectReference {
         api_version: Some("apps/v1".to_owned()),
         kind: Some(format!("{:?}", workload.kind)),

@@ -1,5 +1,6 @@
 //! Conditions that need no gate: what was found, what is counted, what is covered.
 
+use jiff::Timestamp;
 use probepilot_api::{Exhaustion, Memory, Mode, RaiseSeries, Reason};
 
 use super::messages::at_count;
@@ -9,7 +10,7 @@ use crate::decision::Cause;
 use crate::kills::Kills;
 use crate::managed::{ProbeField, Tool, Wanted};
 use crate::need::Ask;
-use crate::observation::{CountFailureKind, Observation};
+use crate::observation::{CountFailureKind, Observation, Retry};
 use crate::policy::Policy;
 use crate::probes::{Held, budget};
 use crate::timing::TimingField;
@@ -119,13 +120,27 @@ pub(super) fn exhausted(
     policy: &Policy,
     series: Option<&RaiseSeries>,
     current: &ContainerProbes,
+    retry: Option<&Retry>,
+    now: Timestamp,
 ) -> ConditionState {
     let Some(raise) = policy.kills else {
         let text = "spec.crashLoop.enabled is false: kills raise nothing";
         return state(Reason::RaisesDisabled, text);
     };
     let raises = series.map_or(0, |series| series.raises);
-    let again = "find out why it does not become healthy; annotate the policy probepilot.dev/retry with the present time to try again";
+    let asked = match retry {
+        Some(Retry::NoTime(value)) => format!(
+            " (its present value `{value}` is no time and is ignored: write one as {})",
+            now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        ),
+        Some(Retry::From(since)) if *since > now => {
+            format!(" (its present value {since} is still to come)")
+        }
+        Some(Retry::From(_)) | None => String::new(),
+    };
+    let again = format!(
+        "find out why it does not become healthy; annotate the policy probepilot.dev/retry with the present time to try again{asked}"
+    );
     let present = budget(current);
     match series.and_then(|series| series.exhausted) {
         None => {

@@ -9,5 +9,6 @@ mod lower;
 mod owners;
 mod properties;
 mod raises;
+mod stuck;
 mod targets;
 mod windows;

@@ -37,6 +37,12 @@ impl PodView {
         Self {
             name: pod.metadata.name.clone().unwrap_or_default(),
             uid: pod.metadata.uid.clone().unwrap_or_default(),
+            resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
+            template: template(pod),
+            node: spec.and_then(|spec| spec.node_name.clone()),
+            taken_at: status
+                .and_then(|status| status.start_time.as_ref())
+                .map(|time| time.0),
             deleting: pod.metadata.deletion_timestamp.is_some(),
             grace_seconds: clamp(grace),
             containers: containers
@@ -138,6 +144,18 @@ impl ContainerView {
         });
         self
     }
+}
+
+/// The mark of its template that a pod carries. A DaemonSet's pods carry two; the DaemonSet itself names
+/// only the one that counts.
+fn template(pod: &Pod) -> Option<String> {
+    let mut owners = pod.metadata.owner_references.iter().flatten();
+    let owner = owners.find(|owner| owner.controller == Some(true))?;
+    let label = match owner.kind.as_str() {
+        "DaemonSet" => "pod-template-generation",
+        _ => "controller-revision-hash",
+    };
+    pod.metadata.labels.as_ref()?.get(label).cloned()
 }
 
 fn init_role(container: &Container) -> Role {

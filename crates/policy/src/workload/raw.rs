@@ -53,6 +53,8 @@ pub(super) struct Spec {
     #[serde(default)]
     pub update_strategy: RolloutStrategy,
     #[serde(default)]
+    pub ordinals: Ordinals,
+    #[serde(default)]
     pub selector: LabelSelector,
     pub template: Template,
 }
@@ -63,6 +65,12 @@ pub(super) struct RolloutStrategy {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     pub rolling_update: RollingUpdate,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Ordinals {
+    pub start: i64,
 }
 
 #[derive(Default, Deserialize)]
@@ -132,6 +140,7 @@ pub(super) struct Status {
     pub observed_generation: i64,
     pub replicas: i64,
     pub updated_replicas: i64,
+    pub update_revision: Option<String>,
     pub desired_number_scheduled: i64,
     pub updated_number_scheduled: i64,
     pub conditions: Vec<StatusCondition>,

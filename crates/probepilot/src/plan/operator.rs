@@ -139,7 +139,7 @@ impl Operator {
         let sentence = in_sync(&decision).map_or_else(String::new, |state| state.message.clone());
         let write = match decision.action {
             Action::Write(write) => Some(*write),
-            Action::None | Action::Queue(_) => None,
+            Action::None | Action::Queue(_) | Action::Replace(_) => None,
         };
         let probes = write
             .as_ref()

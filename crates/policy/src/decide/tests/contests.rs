@@ -63,7 +63,7 @@ fn a_second_correction_in_a_day_ends_the_writing() {
     // Time changes nothing; the author's word does.
     world.pass(30 * 86_400);
     assert_eq!(world.step_at(10_000).action, Action::None);
-    world.retry = Some(world.now);
+    world.retry = Some(crate::observation::Retry::From(world.now));
     world.step_at(10_000);
     assert!(has_ours(&world), "{:?}", shown(&world));
     assert_eq!(contested(&mut world), "NotContested");

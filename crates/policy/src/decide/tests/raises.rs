@@ -68,7 +68,8 @@ fn many_replicas_and_looks_raise_once() {
         let decision = kill(&mut world, 57);
         assert_eq!(
             (in_sync(&decision).as_str(), world.status.raises),
-            ("ObserveOnly", Some(1))
+            ("ObserveOnly", None),
+            "nothing is written, so nothing is counted"
         );
     }
     world.spec.mode = probepilot_api::Mode::Enforce;
@@ -151,9 +152,71 @@ fn the_author_may_ask_for_another_try() {
     world.pods.clear();
     world.pass(60);
     let mut observation = world.observe();
-    observation.retry = Some(world.now);
+    observation.retry = Some(crate::Retry::From(world.now));
     assert_eq!(exhausted(&world.look_at(&observation)), "RaisesLeft");
     assert_eq!(world.status.raises, None);
+}
+
+#[test]
+fn another_try_begins_with_the_next_kill() {
+    let mut world = world(&json!({"maxRaises": 1}));
+    kill(&mut world, 57);
+    assert_eq!(exhausted(&kill(&mut world, 131)), "MaxRaises");
+    world.pass(60);
+    let asked = world.now;
+    let mut observation = world.observe();
+    observation.retry = Some(crate::Retry::From(asked));
+    let decision = world.look_at(&observation);
+    assert_eq!(
+        (
+            exhausted(&decision).as_str(),
+            &decision.action,
+            world.budget()
+        ),
+        ("RaisesLeft", &Action::None, 120),
+        "the kill before no longer counts"
+    );
+    world.retry = Some(crate::Retry::From(asked));
+    kill(&mut world, 131);
+    assert_eq!(
+        (world.budget(), world.status.raises),
+        (270, Some(1)),
+        "a new series"
+    );
+}
+
+#[test]
+fn what_is_no_time_asks_for_nothing_and_is_told() {
+    let cases = [
+        (
+            "now",
+            "`now` is no time and is ignored: write one as 2027-01-15T",
+        ),
+        ("", "`` is no time"),
+        ("2100-01-01T00:00:00Z", "is still to come"),
+    ];
+    for (value, expected) in cases {
+        let mut world = world(&json!({"maxRaises": 1}));
+        kill(&mut world, 57);
+        kill(&mut world, 131);
+        world.retry = Some(crate::Retry::parse(value));
+        let decision = world.look();
+        let mut conditions = decision.conditions.iter();
+        let told = conditions.find(|state| state.reason.to_string() == "MaxRaises");
+        let message = &told.expect("still exhausted").message;
+        assert!(message.contains(expected), "{value}: {message}");
+    }
+}
+
+#[test]
+fn a_lost_status_counts_a_written_raise_all_the_same() {
+    for (patched, raises) in [(true, Some(1)), (false, None)] {
+        let mut world = world(&json!({}));
+        world.pass(100);
+        world.pods = vec![killed_pod(timings(30, 10, 10, 2), 57, world.now)];
+        world.crash(patched);
+        assert_eq!(world.status.raises, raises, "patched: {patched}");
+    }
 }
 
 #[test]
@@ -219,6 +282,41 @@ fn the_floor_holds_for_the_same_program_at_such_counts() {
 }
 
 proptest! {
+    /// Whichever rule decides, a floor compares counts of what was counted at the kill.
+    #[test]
+    fn a_floor_compares_counts_of_the_same_thing(
+        now_pods in 0_i64..3_000, maps in 0_i64..100_000, then in 1_i64..3_000,
+    ) {
+        let counts = |pods: i64, at| {
+            let other = probepilot_api::CountSelector {
+                resource: "configmaps".to_owned(),
+                ..probepilot_api::CountSelector::default()
+            };
+            let mut counts = vec![crate::testing::pods(pods, at); 2];
+            counts[0].selector = other;
+            counts[0].last = Some(crate::Sample { value: maps, at });
+            counts
+        };
+        let fields = json!({
+            "rules": [
+                {"steps": [{"atLeast": 0, "startupSeconds": 45}]},
+                {"count": {"resource": "configmaps"}, "steps": [{"atLeast": 50_000, "startupSeconds": 50}]},
+            ],
+            "crashLoop": {},
+        });
+        let mut world = World::new(spec(fields), chart());
+        world.counts = vec![crate::testing::pods(then, world.now)];
+        kill(&mut world, 57);
+        kill(&mut world, 71);
+        let floor = world.status.memory.clone().unwrap().floor.unwrap();
+        prop_assert_eq!(floor.count, Some(then), "what the first rule counts");
+        heal(&mut world);
+        world.counts = counts(now_pods, world.now);
+        world.step();
+        let asked = world.status.startup.clone().unwrap().need_seconds.unwrap();
+        prop_assert_eq!(asked >= floor.seconds, now_pods * 100 >= then * 80, "asked for {} s", asked);
+    }
+
     /// A start of constant length is killed at most as often as doubling from the first budget takes.
     #[test]
     fn a_constant_start_is_soon_survived(start in 41_i64..1_700, counts in prop::collection::vec(0_i64..20_000, 1..20)) {
