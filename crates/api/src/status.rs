@@ -379,6 +379,10 @@ pub struct JudgedLife {
     /// Proven when an event names the probe, Inferred when only the length of the life speaks.
     #[schemars(length(max = 16))]
     pub confidence: String,
+    /// How long it ran; runs that all last the same tell of a timeout of the program's own. Unit: seconds. Default: unset, when an earlier version judged it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub seconds: Option<i64>,
 }
 
 /// A write that was about to happen.

@@ -122,7 +122,11 @@ impl Kills {
         if pod.deleting || !is_new(remembered, pod, life.finished_at) {
             return;
         }
-        match judge(pod, view, now) {
+        let view = ContainerView {
+            earlier_runs: earlier_runs(remembered, pod, life.finished_at),
+            ..view.clone()
+        };
+        match judge(pod, &view, now) {
             Finding::None => {}
             Finding::NotYet(wait) => {
                 self.look_again = Some(self.look_again.map_or(wait, |before| before.min(wait)));
@@ -133,6 +137,7 @@ impl Kills {
                     finished_at: Time(judgement.finished_at),
                     verdict: judgement.verdict().to_string(),
                     confidence: judgement.confidence().to_string(),
+                    seconds: Some(life.length().as_secs()),
                 });
                 self.new.push((pod.name.clone(), judgement));
             }
@@ -211,6 +216,19 @@ fn known<'a>(
     judged
         .iter()
         .find(|life| life.pod_uid == pod.uid && life.finished_at.0 == finished_at)
+}
+
+/// How long the pod's remembered runs before this end lasted, oldest first.
+fn earlier_runs(
+    judged: &[JudgedLife],
+    pod: &PodView,
+    finished_at: Timestamp,
+) -> Vec<SignedDuration> {
+    judged
+        .iter()
+        .filter(|life| life.pod_uid == pod.uid && life.finished_at.0 < finished_at)
+        .filter_map(|life| life.seconds.map(SignedDuration::from_secs))
+        .collect()
 }
 
 /// Whether a life was not judged yet. Memory is bounded, so what ended before everything that a full

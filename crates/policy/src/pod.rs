@@ -132,7 +132,7 @@ pub struct ContainerView {
     pub is_over: bool,
     /// Failed attempts of its probes, as far as events were read.
     pub complaints: Vec<Complaint>,
-    /// How long runs before the last one lasted, as far as anybody remembers.
+    /// How long runs before the last one lasted, oldest first, as far as anybody remembers.
     pub earlier_runs: Vec<SignedDuration>,
     /// Image, command and arguments as a checksum.
     pub program: ProgramSum,

@@ -39,6 +39,7 @@ fn life(pod: &str, ended: Timestamp, verdict: Verdict, confidence: Confidence) -
         finished_at: Time(ended),
         verdict: verdict.to_string(),
         confidence: confidence.to_string(),
+        seconds: None,
     }
 }
 
@@ -206,6 +207,44 @@ fn the_newest_verdict_is_shown_for_a_day() {
         ..judged(1)
     };
     assert_eq!(of(&[], &[unknown]).shown, None);
+}
+
+/// A pod that ends by itself after so many seconds, long before its probe can kill it.
+fn ended_itself(name: &str, length: i64, ago: i64) -> PodView {
+    let mut pod = inferred(name, ago);
+    let view = pod.containers.get_mut(CONTAINER).unwrap();
+    let life = view.last_life.as_mut().unwrap();
+    life.started_at = at(NOW - ago - length);
+    life.exit_code = 1;
+    pod
+}
+
+#[test]
+fn run_after_run_of_one_length_is_a_timeout_of_the_programs_own() {
+    let shown = |lengths: [i64; 4], name: fn(usize) -> &'static str| {
+        let mut judged = Vec::new();
+        for (index, length) in lengths.into_iter().enumerate() {
+            let ago = 400 - 100 * i64::try_from(index).unwrap();
+            let kills = of(&[ended_itself(name(index), length, ago)], &judged);
+            judged = kills.judged;
+        }
+        let verdicts = judged.into_iter().map(|life| life.verdict);
+        verdicts.collect::<Vec<_>>()
+    };
+    let (error, own) = ("StartupError", "SyncTimeout");
+    assert_eq!(shown([20, 21, 20, 20], |_| "p"), [error, error, own, own]);
+    assert_eq!(
+        shown([9, 20, 20, 21], |_| "p"),
+        [error, error, error, own],
+        "the first run was another"
+    );
+    assert_eq!(shown([20, 25, 16, 20], |_| "p"), [error; 4]);
+    let another = |index| ["p", "q", "r", "s"][index];
+    assert_eq!(
+        shown([20; 4], another),
+        [error; 4],
+        "runs of other pods say nothing of this one's clock"
+    );
 }
 
 #[test]

@@ -51,15 +51,14 @@ pub(super) fn known(view: &ContainerView, life: &Life) -> Option<Clock> {
     }
 }
 
-/// How many runs lasted as long as this one, when that is enough to speak of a clock.
+/// How many runs in a row lasted as long as this one, when that is enough to speak of a clock. A
+/// first run of another length, on a cold node say, does not speak against it for ever.
 pub(super) fn constant(view: &ContainerView, life: &Life) -> Option<usize> {
     let length = life.length();
-    let alike = view
-        .earlier_runs
-        .iter()
-        .all(|run| (*run - length).abs() <= SAME);
-    let runs = view.earlier_runs.len() + 1;
-    (alike && runs >= ALIKE && length >= SHORTEST).then_some(runs)
+    let newest_first = view.earlier_runs.iter().rev();
+    let alike = newest_first.take_while(|run| (**run - length).abs() <= SAME);
+    let runs = alike.count() + 1;
+    (runs >= ALIKE && length >= SHORTEST).then_some(runs)
 }
 
 impl Clock {

@@ -28,6 +28,7 @@ fn other_ends_and_states() {
         ("deleted with its pod", lived(57, 0, "Completed").over().deleting(), Unknown, None, "which ends its containers"),
         ("restarted, and nothing is left of it", container().restarts(3).running(true, false), Unknown, None, "not recorded"),
         ("an own clock of 36 s, constant", lived(36, 1, "Error").earlier_runs(&[36, 37, 36]), SyncTimeout, Inferred, "last 4 runs"),
+        ("constant after a first run of another length", lived(36, 1, "Error").earlier_runs(&[20, 36, 37]), SyncTimeout, Inferred, "last 3 runs"),
         ("two runs are no pattern", lived(37, 1, "Error").earlier_runs(&[36]), StartupError, Inferred, "No probe can kill it before"),
         ("runs of different lengths", lived(36, 1, "Error").earlier_runs(&[20, 5, 31]), StartupError, Inferred, "left no words"),
         ("constant, but at once: no timeout", lived(2, 1, "Error").earlier_runs(&[2, 2, 2]), StartupError, Inferred, "left no words"),
