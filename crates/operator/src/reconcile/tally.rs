@@ -90,6 +90,7 @@ mod tests {
             finished_at: Time(Timestamp::from_second(second).unwrap()),
             verdict: verdict.to_owned(),
             confidence: "Proven".to_owned(),
+            seconds: None,
         };
         let memory = Memory {
             judged: vec![

@@ -49,7 +49,7 @@ impl Case<'_> {
         }
         let summary = format!(
             "{}; it should be deleted, so that a new one gets {} s",
-            self.killed(first),
+            killed(first),
             budget(self.current)
         );
         let change = Change {
@@ -68,7 +68,7 @@ impl Case<'_> {
                 Ok(()) => return Some(self.replace(stuck, decision)),
                 Err(Kept::NotYet) => {}
                 Err(Kept::For(reason, why)) => {
-                    let text = || format!("{}, {why}", self.killed(stuck));
+                    let text = || format!("{}, {why}", killed(stuck));
                     kept.get_or_insert_with(|| ConditionState::new(reason, text()));
                 }
             }
@@ -98,19 +98,11 @@ impl Case<'_> {
         stuck
     }
 
-    /// What a pod suffers, as the beginning of a sentence.
-    fn killed(&self, stuck: &Stuck<'_>) -> String {
-        format!(
-            "pod {} was killed by its probe under a startup budget of {} s",
-            stuck.pod.name, stuck.budget_seconds
-        )
-    }
-
     fn paused(&self, stuck: &Stuck<'_>) -> Option<ConditionState> {
         let text = || {
             format!(
                 "{} and keeps it, because {} is paused; resume its rollouts, and a new pod gets {} s",
-                self.killed(stuck),
+                killed(stuck),
                 self.workload.display(),
                 budget(self.current)
             )
@@ -203,14 +195,14 @@ impl Case<'_> {
         let replaced = handover.and_then(|handover| handover.replaced.as_ref());
         let sentence = format!(
             "{} and was never healthy; it is deleted, because no rollout replaces it, and the new one gets {} s",
-            self.killed(stuck),
+            killed(stuck),
             budget(self.current)
         );
         if let Some(wait) = self.waits(stuck, replaced) {
             decision.look_again = Some(sooner(decision.look_again, wait));
             let text = format!(
                 "{}; it is deleted once the pod replaced before it has started",
-                self.killed(stuck)
+                killed(stuck)
             );
             return ConditionState::new(Reason::ReplacingPod, text);
         }
@@ -255,6 +247,14 @@ impl Case<'_> {
             TargetKind::StatefulSet | TargetKind::Deployment => pod.name.clone(),
         }
     }
+}
+
+/// What a pod suffers, as the beginning of a sentence.
+fn killed(stuck: &Stuck<'_>) -> String {
+    format!(
+        "pod {} was killed by its probe under a startup budget of {} s",
+        stuck.pod.name, stuck.budget_seconds
+    )
 }
 
 /// The number at the end of the name of a StatefulSet's pod.

@@ -127,7 +127,7 @@ fn a_pod_is_kept_with_a_reason() {
         (
             "partition",
             |world| {
-                world.object["spec"]["updateStrategy"] = json!({"rollingUpdate": {"partition": 2}})
+                world.object["spec"]["updateStrategy"] = json!({"rollingUpdate": {"partition": 2}});
             },
             "Partitioned",
         ),
@@ -152,7 +152,7 @@ fn a_pod_is_kept_with_a_reason() {
         (
             "ignored",
             |world| {
-                world.object["metadata"]["annotations"]["probepilot.dev/ignore"] = json!("true")
+                world.object["metadata"]["annotations"]["probepilot.dev/ignore"] = json!("true");
             },
             "Ignored",
         ),
@@ -183,7 +183,7 @@ fn a_pod_is_kept_with_a_reason() {
             "ready once",
             |world| {
                 world.pods[0].ready_turned.as_mut().unwrap().at +=
-                    jiff::SignedDuration::from_secs(20)
+                    jiff::SignedDuration::from_secs(20);
             },
             "PodKept",
         ),
@@ -219,11 +219,11 @@ fn what_keeps_no_pod() {
     type Change = fn(&mut World);
     let cases: [(&str, Change); 4] = [
         ("a partition below it", |world| {
-            world.object["spec"]["updateStrategy"] = json!({"rollingUpdate": {"partition": 1}})
+            world.object["spec"]["updateStrategy"] = json!({"rollingUpdate": {"partition": 1}});
         }),
         ("a partition that OnDelete does not read", |world| {
             world.object["spec"]["updateStrategy"] =
-                json!({"type": "OnDelete", "rollingUpdate": {"partition": 9}})
+                json!({"type": "OnDelete", "rollingUpdate": {"partition": 9}});
         }),
         ("a change of replicas", |world| {
             world.object["spec"]["replicas"] = json!(5);
