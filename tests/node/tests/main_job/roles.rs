@@ -53,6 +53,10 @@ pub async fn use_the_rest(story: &Story) {
             .unwrap();
         until(story, namespace.name(), kind, written).await;
     }
+    // A pod that its probe kills, under OnDelete: nobody but the operator replaces it.
+    story.apply(&stuck_policy(namespace.name())).await.unwrap();
+    story.apply(&stuck(namespace.name())).await.unwrap();
+    until(story, namespace.name(), "stuck", replaced).await;
     for _ in 0..2 {
         until(story, namespace.name(), "Deployment", missing).await;
         story
@@ -134,6 +138,57 @@ fn workload(namespace: &str, kind: &str) -> Value {
         workload["spec"]["serviceName"] = json!("web");
     }
     workload
+}
+
+/// No rules: only a kill raises.
+fn stuck_policy(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "probepilot.dev/v1alpha1", "kind": "ProbePolicy",
+        "metadata": {"name": "stuck", "namespace": namespace},
+        "spec": {
+            "targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "stuck"},
+            "mode": "Enforce",
+        },
+    })
+}
+
+/// One replica that starts more slowly than its liveness probe allows.
+fn stuck(namespace: &str) -> Value {
+    let start =
+        "trap 'exit 1' TERM; /bin/busybox sleep 30 & wait $!; /bin/busybox sleep 3600 & wait $!";
+    let asked = json!({"exec": {"command": ["/bin/busybox", "false"]}});
+    let mut liveness = asked.clone();
+    liveness["initialDelaySeconds"] = json!(3);
+    liveness["periodSeconds"] = json!(2);
+    json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": {"name": "stuck", "namespace": namespace},
+        "spec": {
+            "replicas": 1, "serviceName": "stuck", "updateStrategy": {"type": "OnDelete"},
+            "selector": {"matchLabels": {"app": "stuck"}},
+            "template": {
+                "metadata": {"labels": {"app": "stuck"}},
+                "spec": {
+                    "terminationGracePeriodSeconds": 1,
+                    "containers": [{
+                        "name": "web", "image": "probepilot.test/busybox:1", "imagePullPolicy": "Never",
+                        "command": ["/bin/busybox", "sh", "-c", start],
+                        "livenessProbe": liveness, "readinessProbe": asked,
+                    }],
+                },
+            },
+        },
+    })
+}
+
+fn replaced(policy: &ProbePolicy) -> bool {
+    let memory = policy
+        .status
+        .as_ref()
+        .and_then(|status| status.memory.as_ref());
+    let handover = memory.and_then(|memory| memory.handover.as_ref());
+    let replaced = handover.and_then(|handover| handover.replaced.as_ref());
+    replaced.is_some_and(|replaced| replaced.told)
 }
 
 fn written(policy: &ProbePolicy) -> bool {
