@@ -1,36 +1,33 @@
 //! The one function that decides, over plain data: observation in, decision out.
 
 use jiff::{SignedDuration, Timestamp};
-use probepilot_api::{
-    BudgetSource, Memory, OnConflict, ProbePair, ProbePolicyStatus, Reason, TargetKind,
-};
+use probepilot_api::{BudgetSource, Memory, ProbePolicyStatus};
 
-use crate::baseline::{Baseline, BaselineRecord};
+use crate::baseline::Baseline;
 use crate::choose::choose;
 use crate::condition::ConditionState;
-use crate::contest;
-use crate::decision::{Action, Cause, Decision, Priority, Probes, Startup, Write};
+use crate::decision::{Action, Decision, Probes, Startup};
 use crate::events;
-use crate::gate::{Change, Closed, Gate, gate};
 use crate::handover;
 use crate::kills::Kills;
-use crate::managed::{FieldOwner, Operation, Temper};
 use crate::need::{Asked, need};
-use crate::observation::{Count, Observation, Slot, Target};
+use crate::observation::{Count, Observation, Target};
 use crate::policy::Policy;
 use crate::probes::{Held, budget};
 use crate::raise::{self, Scene};
 use crate::starts::{StartKey, Starts};
 use crate::workload::{ContainerProbes, Workload};
 
+mod change;
 mod conditions;
+mod gates;
 mod learning;
 mod messages;
 mod plan;
 mod stuck;
 
 use learning::Learning;
-use plan::{Plan, Planned};
+use plan::Plan;
 
 /// Decides about one policy. `prior` is the policy's status, which is all the memory there is.
 #[must_use]
@@ -239,60 +236,6 @@ impl Case<'_> {
         ));
     }
 
-    /// Tells corrections, upgrades and rollbacks apart.
-    fn weigh_change(&self, baseline: &Baseline, asked: &Asked, decision: &mut Decision) {
-        let current = self.current.timings();
-        let mut records = self.workload.records.iter();
-        let record = records.find(|record| record.container == self.current.name);
-        let killed = self.kills.killed_now.as_ref();
-        let look = contest::Look {
-            sum: self.sum(baseline),
-            probes: current,
-            in_place: baseline.probes != *self.current
-                && record.is_some_and(|record| record.written == current),
-            covered: asked
-                .ask()
-                .is_none_or(|ask| ask.covered_by(budget(self.current))),
-            looks_undone: self.looks_undone(record, current),
-            manager: self.other_manager(),
-            retry: raise::due(self.observation.retry.as_ref(), self.now).0,
-            killed_at: killed.map(|killed| killed.finished_at),
-        };
-        let change = contest::weigh(&mut decision.memory, &look, self.now);
-        if change == contest::Change::Correction && !look.covered {
-            decision.events.push(messages::corrected(&look.manager));
-        }
-    }
-
-    fn sum(&self, baseline: &Baseline) -> String {
-        let startup = baseline.probes.startup.as_ref();
-        let sum = self.workload.sum(&self.current.name);
-        sum.with(startup.map(|probe| &probe.handler))
-    }
-
-    /// `kubectl rollout undo` puts back a Deployment's template together with the annotations that it
-    /// had then, so our record goes with our probes; of the other kinds it writes the whole template as
-    /// plain `kubectl`.
-    fn looks_undone(&self, record: Option<&BaselineRecord>, current: ProbePair) -> bool {
-        match self.workload.kind {
-            TargetKind::Deployment => record.is_none() && self.prior.baseline == Some(current),
-            TargetKind::StatefulSet | TargetKind::DaemonSet => {
-                let owners = self.workload.managers.of(&self.current.name);
-                let undone = |owner: &FieldOwner| {
-                    owner.manager == "kubectl" && owner.operation == Operation::Update
-                };
-                owners.iter().any(undone)
-            }
-        }
-    }
-
-    /// Who else writes the container's probes; the newest entry of managedFields is the last.
-    fn other_manager(&self) -> String {
-        let mut owners = self.workload.managers.of(&self.current.name).iter();
-        let last = owners.rfind(|owner| owner.temper() != Temper::Ours);
-        last.map(|owner| owner.manager.clone()).unwrap_or_default()
-    }
-
     /// Whether the target's pods are all there and healthy.
     fn all_healthy(&self) -> bool {
         let mut pods = self.observation.pods.iter().peekable();
@@ -337,146 +280,6 @@ impl Case<'_> {
             recommended_seconds: None,
             source,
             queue_position: None,
-        }
-    }
-
-    fn pass_gates(
-        &self,
-        planned: Planned,
-        baseline: &Baseline,
-        asked: &Asked,
-        decision: &mut Decision,
-    ) {
-        let Planned {
-            wanted,
-            cause,
-            window_left,
-            rides,
-        } = planned;
-        let write = self.write(wanted, cause, rides, baseline, asked);
-        let summary = messages::would(&write);
-        let last_write = self.prior.last_write.as_ref().map(|write| write.at.0);
-        let change = Change {
-            summary: &summary,
-            urgent: !write.takes_slot,
-            window_left,
-            interval: (self.policy.raise.min_interval_seconds, last_write),
-            held_back: conditions::held_back(&decision.memory, &summary, cause),
-        };
-        let gate = gate(
-            self.policy,
-            self.observation,
-            self.workload,
-            &change,
-            self.now,
-        );
-        let gate = self.refused(&write).filter(|_| gate.lets()).unwrap_or(gate);
-        match gate {
-            Gate::Open => {
-                decision
-                    .conditions
-                    .push(ConditionState::new(Reason::Writing, write.sentence.clone()));
-                decision.action = Action::Write(Box::new(write));
-            }
-            // A target whose budget covers the need is in sync, whatever a lower waits for.
-            Gate::Queue | Gate::Closed(_) if cause == Cause::Lower => {
-                decision
-                    .conditions
-                    .push(conditions::covered(self.current, baseline, asked.ask()));
-                self.wait(&gate, asked, decision);
-            }
-            Gate::Queue => {
-                decision.conditions.push(ConditionState::new(
-                    Reason::Queued,
-                    format!("{summary}; it waits for its turn in the queue of rollouts"),
-                ));
-                self.wait(&gate, asked, decision);
-            }
-            Gate::Closed(ref closed) => {
-                decision.conditions.push(closed.condition.clone());
-                self.wait(&gate, asked, decision);
-            }
-        }
-    }
-
-    /// Takes a place in the queue, or looks again when time has opened the gate.
-    fn wait(&self, gate: &Gate, asked: &Asked, decision: &mut Decision) {
-        let closed = match gate {
-            Gate::Open => return,
-            Gate::Queue => None,
-            Gate::Closed(closed) => Some(closed),
-        };
-        if closed.is_none_or(|closed| closed.condition.reason == Reason::Queued) {
-            decision.action = Action::Queue(self.priority(asked));
-            if let Slot::Waiting { position } = self.observation.slot {
-                decision.startup.queue_position = Some(position);
-            }
-        }
-        if let Some(opens) = closed.and_then(|closed| closed.opens_after) {
-            decision.look_again = Some(sooner(decision.look_again, opens));
-        }
-    }
-
-    /// The same write was refused lately.
-    fn refused(&self, write: &Write) -> Option<Gate> {
-        let refusal = self.observation.refusal.as_ref();
-        let refusal = refusal.filter(|refusal| refusal.probes == write.probes)?;
-        Some(Gate::Closed(Closed {
-            condition: refusal.condition.clone(),
-            opens_after: Some(refusal.retry_in),
-        }))
-    }
-
-    fn write(
-        &self,
-        wanted: ContainerProbes,
-        cause: Cause,
-        rides: bool,
-        baseline: &Baseline,
-        asked: &Asked,
-    ) -> Write {
-        let (from_seconds, to_seconds) = (budget(self.current), budget(&wanted));
-        Write {
-            record: BaselineRecord {
-                container: wanted.name.clone(),
-                baseline: baseline.probes.timings(),
-                written: wanted.timings(),
-            },
-            template: self.sum(baseline),
-            sentence: messages::why(
-                cause,
-                rides,
-                from_seconds,
-                to_seconds,
-                asked,
-                &self.kills,
-                memory(self.prior).series.as_ref(),
-            ),
-            progress_deadline_seconds: self.workload.rollout.progress_deadline_seconds,
-            taken: self.taken(baseline, &wanted),
-            takes_slot: matches!(cause, Cause::Raise | Cause::Lower) && !rides,
-            probes: wanted,
-            from_seconds,
-            to_seconds,
-            cause,
-        }
-    }
-
-    /// The first timing that is taken from a manager that would fight for it.
-    fn taken(&self, baseline: &Baseline, wanted: &ContainerProbes) -> Option<(String, String)> {
-        let owners = self.workload.managers.of(&self.current.name);
-        let held = Held::by(owners, OnConflict::Auto, &baseline.probes);
-        held.broken_by(self.current, wanted)
-    }
-
-    fn priority(&self, asked: &Asked) -> Priority {
-        let need = asked
-            .ask()
-            .map_or(1, |ask| u64::from(ask.need_seconds.max(1)));
-        let coverage = u64::from(budget(self.current)) * 1000 / need;
-        Priority {
-            looping: self.kills.backing_off || self.kills.repeated,
-            coverage_permille: u32::try_from(coverage).unwrap_or(u32::MAX),
         }
     }
 }

@@ -2,9 +2,10 @@
 //! says, until it is deleted. Source: design, section 8.
 
 use jiff::SignedDuration;
-use probepilot_api::{Handover, ReplacedPod, TargetKind};
+use probepilot_api::{Handover, Reason, ReplacedPod, TargetKind};
 
-use super::{Case, ConditionState, Reason, sooner};
+use super::{Case, sooner};
+use crate::condition::ConditionState;
 use crate::decision::{Action, Decision, Replace};
 use crate::gate::{Change, brake};
 use crate::pod::{ContainerView, PodView};

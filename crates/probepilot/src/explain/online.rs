@@ -4,6 +4,7 @@ use super::Args;
 use super::offline::ailing;
 use super::scene::{Objects, Scene};
 use super::target::{TargetRef, workload_of};
+use crate::cluster::{block_on, reach};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
@@ -12,14 +13,11 @@ use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use probepilot_api::{ProbePolicy, TargetKind};
-use probepilot_operator::client::connect;
 use probepilot_operator::deadline::within;
-use probepilot_operator::kubeconfig;
 use probepilot_policy::{Owner, PodView, Workload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest time for one call, whatever its connection does.
@@ -33,25 +31,13 @@ const MOST_POLICIES: u32 = 500;
 
 /// Reads a workload or a pod with what belongs to it.
 pub(super) fn look(args: &Args, target: &TargetRef) -> anyhow::Result<Scene> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?
-        .block_on(read(args, target))
+    block_on(read(args, target))
 }
 
 async fn read(args: &Args, target: &TargetRef) -> anyhow::Result<Scene> {
-    let config = kubeconfig::load(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
-    let namespace = args
-        .namespace
-        .clone()
-        .unwrap_or_else(|| config.default_namespace.clone());
-    let clients = connect(config, Arc::new(())).context("no client for this cluster")?;
-    let cluster = Cluster {
-        client: clients.api,
-        namespace,
-    };
-    cluster.scene(target).await
+    let (file, context) = (args.kubeconfig.as_deref(), args.context.as_deref());
+    let (client, namespace) = reach(file, context, args.namespace.as_deref()).await?;
+    Cluster { client, namespace }.scene(target).await
 }
 
 /// One namespace of a cluster.

@@ -1,15 +1,13 @@
 //! The policy, from files or from a cluster.
 
 use super::Args;
+use crate::cluster::{block_on, reach};
 use crate::manifest::{get, objects, read_sources, text_of, to_json};
 use anyhow::{Context as _, bail};
 use kube::{Api, ResourceExt as _};
 use probepilot_api::ProbePolicy;
-use probepilot_operator::client::connect;
 use probepilot_operator::deadline::within;
-use probepilot_operator::kubeconfig;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest time for the one call, whatever its connection does.
@@ -17,21 +15,13 @@ const DEADLINE: Duration = Duration::from_secs(15);
 
 /// The policy of that name.
 pub(super) fn from_cluster(args: &Args, name: &str) -> anyhow::Result<ProbePolicy> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?
-        .block_on(read(args, name))
+    block_on(read(args, name))
 }
 
 async fn read(args: &Args, name: &str) -> anyhow::Result<ProbePolicy> {
-    let config = kubeconfig::load(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
-    let namespace = args
-        .namespace
-        .clone()
-        .unwrap_or_else(|| config.default_namespace.clone());
-    let clients = connect(config, Arc::new(())).context("no client for this cluster")?;
-    let policies: Api<ProbePolicy> = Api::namespaced(clients.api, &namespace);
+    let (file, context) = (args.kubeconfig.as_deref(), args.context.as_deref());
+    let (client, namespace) = reach(file, context, args.namespace.as_deref()).await?;
+    let policies: Api<ProbePolicy> = Api::namespaced(client, &namespace);
     let found = within(DEADLINE, "the API server", policies.get_opt(name)).await?;
     found
         .with_context(|| format!("the ProbePolicies of namespace {namespace} cannot be read"))?
