@@ -28,8 +28,8 @@ pub use learning::{Learning, MeasuredBy, StartOutcome, StartRecord};
 pub use policy::{Mode, ProbePolicy, ProbePolicySpec, TargetKind, TargetRef};
 pub use rules::{CountSelector, Linear, Point, ScalingRule, Step};
 pub use status::{
-    BudgetSource, Correction, CountStatus, Exhaustion, Floor, Handover, Intent, JudgedLife,
-    LastWrite, Memory, Pending, ProbePair, ProbePolicyStatus, RaiseSeries, ReplacedPod,
+    AdviceStatus, BudgetSource, Correction, CountStatus, Exhaustion, Floor, Handover, Intent,
+    JudgedLife, LastWrite, Memory, Pending, ProbePair, ProbePolicyStatus, RaiseSeries, ReplacedPod,
     StartupStatus, TemplateMemory, WriteCause,
 };
 pub use timings::ProbeTimings;

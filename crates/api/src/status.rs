@@ -32,6 +32,11 @@ pub struct ProbePolicyStatus {
     #[schemars(length(max = 63))]
     pub verdict: Option<String>,
 
+    /// What would help besides other probes, at most one entry for each rule. Nothing of it is ever acted on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub advice: Vec<AdviceStatus>,
+
     /// The numbers behind the decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup: Option<StartupStatus>,
@@ -92,6 +97,18 @@ fn bound_conditions(list: &mut Schema) {
             field.insert(keyword.to_owned(), bound);
         }
     }
+}
+
+/// A remedy that no probe can give.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdviceStatus {
+    /// Id of the rule that gives it, for example out-of-memory.
+    #[schemars(length(max = 63))]
+    pub rule: String,
+    /// What to do, in sentences.
+    #[schemars(length(max = 1024))]
+    pub message: String,
 }
 
 /// The numbers behind the decision. All seconds.

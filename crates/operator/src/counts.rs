@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::Client;
 use probepilot_api::CountSelector;
-use probepilot_policy::{Count, CountFailure, CountFailureKind, Sample};
+use probepilot_policy::{Count, CountFailure, CountFailureKind, Latency, Sample};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -20,9 +20,11 @@ use tokio::time::Instant;
 use crate::discovery::Discovery;
 use crate::metrics::Metrics;
 
+mod latency;
 mod read;
 mod set;
 
+use latency::Latencies;
 pub use read::COUNT_ROLE_LABEL;
 pub use set::CountSet;
 
@@ -48,6 +50,7 @@ struct Poller {
     inner: Arc<Inner>,
     selector: CountSelector,
     latest: watch::Sender<Count>,
+    latencies: Mutex<Latencies>,
     /// Held while a read is in flight; the time of the last one that ended.
     reading: AsyncMutex<Option<Instant>>,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -127,6 +130,12 @@ impl CountHandle {
         self.poller.latest.borrow().clone()
     }
 
+    /// How long a read takes, once there were enough.
+    #[must_use]
+    pub fn latency(&self) -> Option<Latency> {
+        self.poller.latencies().latency()
+    }
+
     /// Waits until the value or the kind of failure differs from when this was last waited for.
     /// A value that was merely read again is in [`Self::latest`] and wakes nobody.
     pub async fn changed(&mut self) {
@@ -153,6 +162,7 @@ impl Poller {
             inner,
             selector,
             latest: watch::Sender::new(unread),
+            latencies: Mutex::default(),
             reading: AsyncMutex::new(None),
             task: Mutex::new(None),
         });
@@ -198,6 +208,7 @@ impl Poller {
         match outcome {
             Ok(reading) => {
                 let took = began.elapsed();
+                self.latencies().push(took);
                 self.inner
                     .metrics
                     .counted(&self.selector, reading.value, reading.bytes, took);
@@ -209,6 +220,12 @@ impl Poller {
             Err(failure) => self.publish(Err(failure)),
         }
         *last_began = Some(began);
+    }
+
+    fn latencies(&self) -> MutexGuard<'_, Latencies> {
+        self.latencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn publish(&self, outcome: Result<Sample, CountFailure>) {

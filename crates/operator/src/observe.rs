@@ -62,6 +62,7 @@ pub async fn observe(
         slot: Slot::None,
         retry: retry(object),
         refusal,
+        latency: sources.counts().latency(),
         counts,
         target,
         pods,

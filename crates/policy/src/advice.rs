@@ -5,6 +5,7 @@
 
 mod cures;
 mod load;
+mod standing;
 mod upgrade;
 
 use jiff::SignedDuration;
@@ -12,6 +13,8 @@ use jiff::SignedDuration;
 use crate::evidence::Quantity;
 use crate::pod::{ContainerView, PodView};
 use crate::verdict::Diagnosis;
+
+pub(crate) use standing::{Standing, news};
 
 /// One remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The one function that decides, over plain data: observation in, decision out.
 
 use jiff::{SignedDuration, Timestamp};
-use probepilot_api::{BudgetSource, Memory, ProbePolicyStatus};
+use probepilot_api::{AdviceStatus, BudgetSource, Memory, ProbePolicyStatus};
 
+use crate::advice::{Standing, news};
 use crate::baseline::Baseline;
 use crate::choose::choose;
 use crate::condition::ConditionState;
@@ -46,6 +47,7 @@ pub fn decide(
     decision.conditions.sort_by_key(ConditionState::kind);
     let told = events::of(&decision, prior);
     decision.events.extend(told);
+    decision.events.extend(news(&decision.advice, prior));
     decision
 }
 
@@ -61,6 +63,7 @@ fn look(
             let mut decision = blank(policy, prior, observation, conditions::unread(policy));
             // A restarted operator has not looked yet: its windows go on where they were.
             decision.memory = memory(prior);
+            decision.advice.clone_from(&prior.advice);
             return decision;
         }
         Target::Missing => return blank(policy, prior, observation, conditions::missing(policy)),
@@ -127,6 +130,7 @@ fn blank(
         raises: prior.raises,
         judged: Vec::new(),
         starts: Starts::from(prior.starts.as_slice()),
+        advice: Vec::new(),
         verdict: None,
         look_again: None,
     }
@@ -182,6 +186,7 @@ impl Case<'_> {
             .and_then(|learned| Some(learned.need()?.seconds));
         decision.events.extend(self.starts_over(recommended));
         self.weigh_change(&baseline, &asked, &mut decision);
+        decision.advice = self.advice(decision.startup.count);
         let plan = self.plan(&baseline, &held, &asked, &mut decision);
         decision.probes = Some(Probes {
             desired: match &plan {
@@ -198,6 +203,21 @@ impl Case<'_> {
             Plan::Change(planned) => self.pass_gates(planned, &baseline, &asked, &mut decision),
         }
         decision
+    }
+
+    /// What would help besides probes.
+    fn advice(&self, count: Option<i64>) -> Vec<AdviceStatus> {
+        let standing = Standing {
+            container: &self.current.name,
+            kills: &self.kills,
+            workload: self.workload,
+            observation: self.observation,
+            max_startup_seconds: self.policy.limits.max_seconds,
+            count,
+            prior: self.prior,
+            now: self.now,
+        };
+        standing.advice()
     }
 
     /// Begins, continues or ends a series of raises.

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 pub use probepilot_api::WriteCause as Cause;
-use probepilot_api::{BudgetSource, Memory, ProbePair};
+use probepilot_api::{AdviceStatus, BudgetSource, Memory, ProbePair};
 
 use crate::baseline::BaselineRecord;
 use crate::condition::ConditionState;
@@ -36,6 +36,8 @@ pub struct Decision {
     pub raises: Option<i64>,
     /// Lives that were judged for the first time.
     pub judged: Vec<Judgement>,
+    /// What would help besides probes.
+    pub advice: Vec<AdviceStatus>,
     /// The verdict to show.
     pub verdict: Option<Verdict>,
     /// When to look again although nothing was seen to change.

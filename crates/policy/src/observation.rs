@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use probepilot_api::CountSelector;
 
+use crate::advice::Latency;
 use crate::condition::ConditionState;
 use crate::pod::PodView;
 use crate::workload::{ContainerProbes, Workload};
@@ -28,6 +29,8 @@ pub struct Observation {
     pub retry: Option<Retry>,
     /// A write that the API server refused lately, for this generation of policy and target.
     pub refusal: Option<Refusal>,
+    /// How long the API server takes for a count, once it was counted often enough to tell.
+    pub latency: Option<Latency>,
 }
 
 /// A write that the API server refused. The same is not asked again for a while: somebody has to

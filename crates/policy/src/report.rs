@@ -38,6 +38,7 @@ pub fn status(
         container: decision.container.clone(),
         verdict: decision.verdict.map(|verdict| verdict.to_string()),
         startup: Some(StartupStatus::from(decision.startup)),
+        advice: decision.advice.clone(),
         raises: decision.raises,
         counts: decision
             .counts
@@ -270,6 +271,10 @@ fn essence(status: &ProbePolicyStatus) -> ProbePolicyStatus {
             pending.counts.clear();
             pending.earlier.clear();
         }
+    }
+    for advice in &mut status.advice {
+        // Numbers in it move; that it is given is what counts.
+        advice.message.clear();
     }
     let said_by_reason =
         [ConditionType::InSync, ConditionType::CountFresh].map(|kind| kind.to_string());

@@ -247,6 +247,7 @@ impl World {
             brake: self.brake,
             slot: self.slot,
             refusal: self.refusal.clone(),
+            latency: None,
         }
     }
 

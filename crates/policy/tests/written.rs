@@ -79,6 +79,7 @@ fn look(written: &Written) -> Decision {
         brake: None,
         slot: Slot::Granted,
         refusal: None,
+        latency: None,
     };
     let policy = Policy::try_from(&written.policy).unwrap();
     decide(&policy, &observation, &ProbePolicyStatus::default(), now)

@@ -165,6 +165,7 @@ fn decide_at(policy: &ProbePolicy, workload: &Value, count: i64) -> Decision {
         brake: None,
         slot: Slot::None,
         refusal: None,
+        latency: None,
     };
     let prior = policy.status.clone().unwrap_or_default();
     decide(&spec, &observation, &prior, now)

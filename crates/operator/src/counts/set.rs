@@ -2,7 +2,7 @@
 
 use futures::future::select_all;
 use probepilot_api::CountSelector;
-use probepilot_policy::Count;
+use probepilot_policy::{Count, Latency};
 
 use super::{CountHandle, Counts};
 
@@ -55,6 +55,13 @@ impl CountSet {
         self.latest()
             .iter()
             .all(|count| count.last.is_some() || count.failure.is_some())
+    }
+
+    /// How long the slowest of them takes now, where that is known.
+    #[must_use]
+    pub fn latency(&self) -> Option<Latency> {
+        let known = self.handles.iter().filter_map(CountHandle::latency);
+        known.max_by_key(|latency| latency.now)
     }
 
     /// Reads all now and gives what is known after it.

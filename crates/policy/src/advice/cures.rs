@@ -52,21 +52,24 @@ fn longer(facts: &Facts<'_>, timings: Timings, need: u32) -> String {
     )
 }
 
+/// Whether a container that was killed long after its start had not answered in time; `None` where it
+/// was not killed so.
+fn steady_timed_out(facts: &Facts<'_>) -> Option<bool> {
+    let Why::SteadyStateKill(kill) = &facts.diagnosis.why else {
+        return None;
+    };
+    let complaint = kill.complaint.as_ref();
+    Some(complaint.is_some_and(|complaint| complaint.answer == Answer::TimedOut))
+}
+
 pub(super) const STEADY_TIMEOUT: AdviceRule = AdviceRule {
     id: "steady-timeout",
     threshold: "verdict SteadyStateKill, and the probe last got no answer in time",
     data: "Unhealthy events of the pod",
     citation: "gardener/gardener#15636, aws/amazon-vpc-cni-k8s#1425",
     check: |facts| {
-        let Why::SteadyStateKill(kill) = &facts.diagnosis.why else {
-            return None;
-        };
-        let timed_out = kill
-            .complaint
-            .as_ref()
-            .is_some_and(|complaint| complaint.answer == Answer::TimedOut);
         let liveness = facts.view.liveness?;
-        timed_out.then(|| {
+        steady_timed_out(facts)?.then(|| {
             format!(
                 "A longer startup budget changes nothing: it was killed after its start, because it did not answer in time. Raise livenessProbe.timeoutSeconds (now {}) or give it more CPU; if it hangs for good, the kill is right.",
                 liveness.timeout_seconds
@@ -81,14 +84,7 @@ pub(super) const STEADY_HANG: AdviceRule = AdviceRule {
     data: "Unhealthy events of the pod, where there are any",
     citation: "kubernetes/autoscaler#1800",
     check: |facts| {
-        let Why::SteadyStateKill(kill) = &facts.diagnosis.why else {
-            return None;
-        };
-        let timed_out = kill
-            .complaint
-            .as_ref()
-            .is_some_and(|complaint| complaint.answer == Answer::TimedOut);
-        (!timed_out).then(|| {
+        (!steady_timed_out(facts)?).then(|| {
             "A longer startup budget changes nothing: it was killed after its start. Look for what stopped its health endpoint from answering: its last words, its dependencies, its CPU.".to_owned()
         })
     },

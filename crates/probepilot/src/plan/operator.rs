@@ -285,6 +285,7 @@ fn ask(policy: &Policy, target: Target, count: i64) -> Decision {
         brake: None,
         slot: Slot::Granted,
         refusal: None,
+        latency: None,
     };
     decide(policy, &observation, &ProbePolicyStatus::default(), NOW)
 }
