@@ -82,12 +82,37 @@ pub struct Measured {
     pub memory_used: Option<Quantity>,
     /// CPU in use (metrics.k8s.io).
     pub cpu_used: Option<Quantity>,
+    /// Why what is in use is not known, where somebody asked for it.
+    pub unmeasured: Option<Unmeasured>,
+    /// How often the policy raised the budget since the target was last healthy.
+    pub raises: Option<i64>,
     /// The count of the rule that decides, all pods by default.
     pub count: Option<i64>,
     /// limits.maxStartupSeconds of the policy.
     pub max_startup_seconds: Option<u32>,
     /// How long the API server takes for a count.
     pub latency: Option<Latency>,
+}
+
+/// Why metrics.k8s.io did not say what a container uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmeasured {
+    /// It is not there, or has no sample of the pod.
+    NotFound,
+    /// The asker may not read it.
+    Forbidden,
+    /// It failed, or did not answer in time.
+    Unavailable,
+}
+
+impl std::fmt::Display for Unmeasured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "metrics.k8s.io is not served or has no sample of this pod",
+            Self::Forbidden => "get of pods.metrics.k8s.io is forbidden",
+            Self::Unavailable => "metrics.k8s.io does not answer",
+        })
+    }
 }
 
 /// How long the API server takes to answer one and the same request.

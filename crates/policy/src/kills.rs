@@ -218,8 +218,10 @@ fn known<'a>(
         .find(|life| life.pod_uid == pod.uid && life.finished_at.0 == finished_at)
 }
 
-/// How long the pod's remembered runs before this end lasted, oldest first.
-fn earlier_runs(
+/// How long the pod's remembered runs before this end lasted, oldest first. `judged` is
+/// status.memory.judged of its policy.
+#[must_use]
+pub fn earlier_runs(
     judged: &[JudgedLife],
     pod: &PodView,
     finished_at: Timestamp,

@@ -38,7 +38,7 @@ mod verdict;
 mod window;
 mod workload;
 
-pub use advice::{ADVICE_RULES, Advice, AdviceRule, Facts, Latency, Measured, advise};
+pub use advice::{ADVICE_RULES, Advice, AdviceRule, Facts, Latency, Measured, Unmeasured, advise};
 pub use baseline::{Baseline, BaselineRecord};
 pub use choose::choose;
 pub use condition::ConditionState;
@@ -50,7 +50,7 @@ pub use evidence::{
     Told, Trouble,
 };
 pub use handover::{after_write, replaced, settle_replacement};
-pub use kills::{KilledNow, Kills, unread};
+pub use kills::{KilledNow, Kills, earlier_runs, unread};
 pub use learning::{Learned, Recommendation, Unlearned, recommendation};
 pub use managed::{FieldOwner, ManagedProbes, Operation, ProbeField, Temper};
 pub use need::{Ask, Asked, interpolate, need};

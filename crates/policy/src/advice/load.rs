@@ -38,13 +38,19 @@ pub(super) const CPU_LIMIT_SMALL: AdviceRule = AdviceRule {
 pub(super) const CPU_THROTTLED: AdviceRule = AdviceRule {
     id: "cpu-throttled",
     threshold: "CPU use of 90 % of the limit or more, and a start too slow",
-    data: "metrics.k8s.io and resources.limits.cpu",
+    data: "metrics.k8s.io and resources.limits.cpu; where it was asked in vain, it says so",
     citation: "kyverno/kyverno#4249",
     check: |facts| {
-        let limit = facts.view.cpu_limit?;
-        let used = facts.measured.cpu_used?;
+        let limit = facts.view.cpu_limit.filter(|_| is_slow(facts))?;
+        let Some(used) = facts.measured.cpu_used else {
+            let why = facts.measured.unmeasured?;
+            return Some(format!(
+                "Whether its CPU limit of {}m holds it back is not measured: {why}.",
+                limit.milli()
+            ));
+        };
         let percent = used.percent_of(limit)?;
-        (is_slow(facts) && percent >= FULL_PERCENT).then(|| {
+        (percent >= FULL_PERCENT).then(|| {
             format!(
                 "It uses {}m of its CPU limit of {}m ({percent} %): raise or remove the limit before the budget.",
                 used.milli(),
@@ -56,14 +62,17 @@ pub(super) const CPU_THROTTLED: AdviceRule = AdviceRule {
 
 pub(super) const MEMORY_NEAR_LIMIT: AdviceRule = AdviceRule {
     id: "memory-near-limit",
-    threshold: "memory use of 90 % of the limit or more, and not out of memory yet",
-    data: "metrics.k8s.io and resources.limits.memory",
+    threshold: "memory use of 90 % of the limit or more, while a kill asks for a larger budget or has raised it, and not out of memory yet",
+    data: "metrics.k8s.io, resources.limits.memory, the verdict and the policy's status.raises",
     citation: "prometheus-community/helm-charts#4585, mitodl/ol-infrastructure#5326",
     check: |facts| {
         let limit = facts.view.memory_limit?;
         let percent = facts.measured.memory_used?.percent_of(limit)?;
-        let spared = facts.diagnosis.verdict() != Verdict::OutOfMemory;
-        (spared && percent >= FULL_PERCENT).then(|| {
+        let verdict = facts.diagnosis.verdict();
+        let raised = facts.measured.raises.is_some_and(|raises| raises > 0);
+        let grows = verdict == Verdict::StartupKill || raised;
+        let spared = verdict != Verdict::OutOfMemory;
+        (grows && spared && percent >= FULL_PERCENT).then(|| {
             format!(
                 "It uses {percent} % of its memory limit of {limit}: a longer start may end as OOMKilled, so raise the limit first."
             )

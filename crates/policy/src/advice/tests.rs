@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::{ADVICE_RULES, Facts, Latency, Measured, advise};
+use super::{ADVICE_RULES, Facts, Latency, Measured, Unmeasured, advise};
 use crate::evidence::{Answer, Complaint, Handler, ProbeKind, Quantity, Quote, StartupErrorKind};
 use crate::pod::{ContainerView, FailedProbe, PodView};
 use crate::testing::{CONTAINER, at, killed_pod, timings};
@@ -352,6 +352,56 @@ fn load_is_no_matter_of_a_container_that_is_well() {
         ids(memory, measured, full),
         ["out-of-memory"],
         "it is not ahead but behind"
+    );
+}
+
+#[test]
+fn memory_is_a_matter_while_the_budget_grows() {
+    let full: fn(&mut ContainerView) = |view| view.memory_limit = Quantity::parse("1000");
+    let healthy = || Why::Healthy { since: None };
+    let kill = || Why::StartupKill(kill(None));
+    for (name, why, raises, speaks) in [
+        ("a kill asks for more", kill(), None, true),
+        ("it was raised before", healthy(), Some(1), true),
+        ("it was never raised", healthy(), Some(0), false),
+        ("nobody knows", healthy(), None, false),
+    ] {
+        let measured = Measured {
+            memory_used: quantity("900"),
+            raises,
+            ..Measured::default()
+        };
+        let found = ids(why, measured, full);
+        assert_eq!(found.contains(&"memory-near-limit"), speaks, "{name}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_in_vain_is_not_measured() {
+    let limited: fn(&mut ContainerView) = |view| view.cpu_limit = Quantity::parse("1");
+    let free: fn(&mut ContainerView) = |_| {};
+    let kill = || Why::StartupKill(kill(None));
+    let error = Why::StartupError(StartupError {
+        kind: StartupErrorKind::Flag,
+        said: None,
+    });
+    let forbidden = Measured {
+        unmeasured: Some(Unmeasured::Forbidden),
+        ..Measured::default()
+    };
+    let said = |why, measured, change| {
+        let said = say(why, measured, change).into_iter();
+        let mut said = said.filter(|(rule, _)| *rule == "cpu-throttled");
+        said.next().map(|(_, text)| text)
+    };
+    let words = "Whether its CPU limit of 1000m holds it back is not measured: get of pods.metrics.k8s.io is forbidden.";
+    assert_eq!(said(kill(), forbidden, limited).as_deref(), Some(words));
+    assert_eq!(said(kill(), forbidden, free), None, "no limit");
+    assert_eq!(said(error, forbidden, limited), None, "not slow");
+    assert_eq!(
+        said(kill(), Measured::default(), limited),
+        None,
+        "not asked"
     );
 }
 

@@ -14,6 +14,12 @@ impl Quote {
     /// Makes `text` fit for a sentence.
     #[must_use]
     pub fn new(text: &str) -> Self {
+        Self::within(MOST, text)
+    }
+
+    /// The same with another bound, in characters.
+    #[must_use]
+    pub fn within(most: usize, text: &str) -> Self {
         let text = text.trim();
         let mut kept = String::new();
         let mut length = 0;
@@ -25,7 +31,7 @@ impl Quote {
                 escaped.push(character);
             }
             length += escaped.chars().count();
-            if length > MOST {
+            if length > most {
                 kept.push_str("...");
                 break;
             }

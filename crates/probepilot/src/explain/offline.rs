@@ -1,13 +1,14 @@
 //! Objects from files.
 
-use super::scene::{Objects, Scene, Usage};
+use super::scene::{Objects, Scene};
 use super::target::TargetRef;
+use super::usage;
 use crate::manifest::{Node, Source, get, line, objects, read_sources, text_of, to_json};
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use probepilot_api::TargetKind;
-use probepilot_policy::{Quantity, Workload};
+use probepilot_policy::Workload;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -136,18 +137,10 @@ impl Reader {
 
     fn usage(&mut self, object: &Value) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let amount = |value: &Value| value.as_str().and_then(Quantity::parse);
         let meta = &object["metadata"];
-        for container in object["containers"].as_array().into_iter().flatten() {
-            let key = (
-                text(&meta["namespace"]),
-                text(&meta["name"]),
-                text(&container["name"]),
-            );
-            let usage = Usage {
-                cpu: amount(&container["usage"]["cpu"]),
-                memory: amount(&container["usage"]["memory"]),
-            };
+        let (namespace, pod) = (text(&meta["namespace"]), text(&meta["name"]));
+        for (container, usage) in usage::parse(object) {
+            let key = (namespace.clone(), pod.clone(), container);
             self.found.usage.insert(key, usage);
         }
     }

@@ -4,6 +4,7 @@ use super::Args;
 use super::offline::ailing;
 use super::scene::{Objects, Scene};
 use super::target::{TargetRef, workload_of};
+use super::usage;
 use crate::cluster::{block_on, reach};
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -26,6 +27,8 @@ const DEADLINE: Duration = Duration::from_secs(15);
 const MOST_PODS: u32 = 200;
 /// Events read of one pod: repeats share one, so this is plenty.
 const MOST_EVENTS: u32 = 500;
+/// Pods whose use of CPU and memory is read: a few tell what all do.
+const MOST_MEASURED: usize = 10;
 /// Policies read of a namespace.
 const MOST_POLICIES: u32 = 500;
 
@@ -86,6 +89,7 @@ impl Cluster {
             }
         }
         objects.policies = self.policies().await;
+        self.read_usage(&mut objects).await;
         self.read_nodes(&mut objects).await;
         notes.sort();
         notes.dedup();
@@ -189,6 +193,27 @@ impl Cluster {
             .and_then(Result::ok)
             .map(|list| list.items)
             .unwrap_or_default()
+    }
+
+    /// What the containers of pods in trouble use. Where it is not measured for one pod it is not
+    /// asked for the next: an API that does not answer is waited for once.
+    async fn read_usage(&self, objects: &mut Objects) {
+        let troubled = objects.pods.iter().filter(|pod| needs_events(pod));
+        let names = troubled.filter_map(|pod| pod.metadata.name.clone());
+        let names: Vec<_> = names.take(MOST_MEASURED).collect();
+        for pod in names {
+            match usage::read(&self.client, &self.namespace, &pod).await {
+                Ok(found) => objects.usage.extend(
+                    found
+                        .into_iter()
+                        .map(|(name, usage)| ((self.namespace.clone(), pod.clone(), name), usage)),
+                ),
+                Err(why) => {
+                    objects.unmeasured = Some(why);
+                    return;
+                }
+            }
+        }
     }
 
     /// Conditions of the pods' nodes, as far as they may be seen.

@@ -3,9 +3,12 @@
 use super::scene::{Scene, Seen};
 use jiff::Timestamp;
 use probepilot_policy::{
-    Advice, Confidence, ContainerView, Facts, Role, Subject, Verdict, advise, diagnose,
+    Advice, Confidence, ContainerView, Facts, Quote, Role, Subject, Verdict, advise, diagnose,
 };
 use serde::Serialize;
+
+/// Characters of a remedy that a status tells.
+const LONGEST: usize = 1024;
 
 /// What is said of one container. The form of `-o json`: fields are only ever added.
 #[derive(Debug, Serialize)]
@@ -29,7 +32,18 @@ pub(super) struct Entry {
     pub(super) advice: Vec<String>,
     /// The same for people.
     #[serde(skip)]
-    pub(super) remedies: Vec<Advice>,
+    pub(super) remedies: Vec<Remedy>,
+}
+
+/// One remedy.
+#[derive(Debug)]
+pub(super) struct Remedy {
+    /// Id of its rule.
+    pub(super) rule: String,
+    /// What to do.
+    pub(super) text: String,
+    /// The case that the rule was made for.
+    pub(super) source: String,
 }
 
 /// All containers: init containers and sidecars first, then the others. An init container that has
@@ -60,12 +74,14 @@ fn entry(seen: &Seen, name: &str, view: &ContainerView, now: Timestamp) -> Entry
     if diagnosis.verdict() != Verdict::Healthy {
         evidence.extend(seen.node.clone());
     }
-    let remedies = advise(&Facts {
+    let now = advise(&Facts {
         diagnosis: &diagnosis,
         pod: &seen.view,
         view,
         measured: seen.measured.get(name).copied().unwrap_or_default(),
     });
+    let mut remedies: Vec<_> = now.into_iter().map(Remedy::from).collect();
+    remedies.extend(standing(seen, name, &remedies));
     Entry {
         namespace: seen.namespace.clone(),
         pod: seen.view.name.clone(),
@@ -83,5 +99,30 @@ fn entry(seen: &Seen, name: &str, view: &ContainerView, now: Timestamp) -> Entry
             .map(|advice| format!("{}: {}", advice.rule, advice.text))
             .collect(),
         remedies,
+    }
+}
+
+/// What the policy's status advises for this container besides: the operator saw earlier ends, and
+/// measures how long the API server takes.
+fn standing(seen: &Seen, name: &str, now: &[Remedy]) -> Vec<Remedy> {
+    let of_policy = seen.standing.as_ref().filter(|(of, _)| of == name);
+    let advice = of_policy.into_iter().flat_map(|(_, advice)| advice);
+    advice
+        .filter(|advice| now.iter().all(|one| one.rule != advice.rule))
+        .map(|advice| Remedy {
+            rule: Quote::new(&advice.rule).to_string(),
+            text: Quote::within(LONGEST, &advice.message).to_string(),
+            source: "status.advice of its policy".to_owned(),
+        })
+        .collect()
+}
+
+impl From<Advice> for Remedy {
+    fn from(advice: Advice) -> Self {
+        Self {
+            rule: advice.rule.to_owned(),
+            text: advice.text,
+            source: advice.source.to_owned(),
+        }
     }
 }

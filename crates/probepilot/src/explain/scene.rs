@@ -3,8 +3,8 @@
 use super::target::{TargetRef, workload_of};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use probepilot_api::{ProbePolicy, TargetKind};
-use probepilot_policy::{Measured, PodView, Quantity, Workload};
+use probepilot_api::{AdviceStatus, ProbePolicy, ProbePolicyStatus, TargetKind};
+use probepilot_policy::{Measured, PodView, Quantity, Unmeasured, Workload, earlier_runs};
 use std::collections::BTreeMap;
 
 /// Pods with what is known about them.
@@ -29,6 +29,8 @@ pub(super) struct Seen {
     pub(super) node: Option<String>,
     /// Measurements of its containers.
     pub(super) measured: BTreeMap<String, Measured>,
+    /// Container and advice of the policy for its workload, as its status has it.
+    pub(super) standing: Option<(String, Vec<AdviceStatus>)>,
 }
 
 /// Objects as they were read.
@@ -46,6 +48,8 @@ pub(super) struct Objects {
     pub(super) policies: Vec<ProbePolicy>,
     /// CPU and memory in use, by namespace, pod and container.
     pub(super) usage: BTreeMap<(String, String, String), Usage>,
+    /// Why the rest of it is not known, where somebody asked.
+    pub(super) unmeasured: Option<Unmeasured>,
 }
 
 /// What a container uses.
@@ -97,15 +101,22 @@ impl Objects {
             .map(|name| {
                 let key = (namespace.clone(), view.name.clone(), name.clone());
                 let usage = self.usage.get(&key).copied().unwrap_or_default();
-                (name.clone(), measured(usage, policy))
+                let measured = Measured {
+                    unmeasured: self.unmeasured,
+                    ..measured(usage, policy)
+                };
+                (name.clone(), measured)
             })
             .collect();
+        let status = policy.and_then(|policy| policy.status.as_ref());
+        let standing = status.and_then(|status| remember(&mut view, status));
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
         Seen {
             node: node.and_then(|name| self.nodes.get(name).cloned()),
             namespace,
             view,
             measured,
+            standing,
         }
     }
 
@@ -125,6 +136,19 @@ impl Objects {
     }
 }
 
+/// Puts earlier runs that the policy remembers into its container; gives the advice that stands for it.
+fn remember(view: &mut PodView, status: &ProbePolicyStatus) -> Option<(String, Vec<AdviceStatus>)> {
+    let name = status.container.clone()?;
+    let ended = view.containers.get(&name)?.last_life.as_ref();
+    if let (Some(ended), Some(memory)) = (ended.map(|life| life.finished_at), &status.memory) {
+        let runs = earlier_runs(&memory.judged, view, ended);
+        if let Some(container) = view.containers.get_mut(&name) {
+            container.earlier_runs = runs;
+        }
+    }
+    Some((name, status.advice.clone()))
+}
+
 fn measured(usage: Usage, policy: Option<&ProbePolicy>) -> Measured {
     let status = policy.and_then(|policy| policy.status.as_ref());
     let most = policy.map(|policy| policy.spec.limits.max_startup_seconds);
@@ -135,7 +159,8 @@ fn measured(usage: Usage, policy: Option<&ProbePolicy>) -> Measured {
             .and_then(|status| status.startup.as_ref())
             .and_then(|startup| startup.count),
         max_startup_seconds: most.and_then(|seconds| u32::try_from(seconds).ok()),
-        latency: None,
+        raises: status.and_then(|status| status.raises),
+        ..Measured::default()
     }
 }
 
