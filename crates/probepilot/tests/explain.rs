@@ -290,3 +290,24 @@ fn it_works_under_the_name_of_a_kubectl_plugin() {
             .contains("Usage: probepilot explain")
     );
 }
+
+/// Advice of the container `api` in the bundle, with these files besides.
+fn advice_of_api(files: &[&str]) -> Vec<String> {
+    let mut args = vec!["explain", "-f", "explain/bundle.yaml"];
+    args.extend(files);
+    args.extend(["deployment/api", "-o", "json"]);
+    let entries = probepilot(&args).json(0);
+    let advice = entries[0]["advice"].as_array().expect("a list").iter();
+    advice
+        .map(|text| text.as_str().expect("text").to_owned())
+        .collect()
+}
+
+#[test]
+fn advice_that_stands_in_a_policy_is_told_once_for_its_container() {
+    let slow = "api-server-slow: The API server takes 4000 ms for a count.".to_owned();
+    let without = advice_of_api(&[]);
+    assert!(!without.contains(&slow), "{without:?}");
+    let with = advice_of_api(&["explain/standing.yaml"]);
+    assert_eq!(with, [without, vec![slow]].concat());
+}
