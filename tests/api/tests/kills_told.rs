@@ -1,4 +1,4 @@
-//! What the operator tells of a kill besides the write: metrics.
+//! What the operator tells of a kill besides the write: metrics and advice.
 
 #![allow(
     clippy::expect_used,
@@ -8,7 +8,10 @@
 )]
 
 use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
 
+use probepilot_api::ProbePolicyStatus;
+use probepilot_test_api::program::program;
 use probepilot_test_api::stage::{Stage, chart_liveness, get, until};
 use probepilot_test_cluster::wait::Seen;
 use serde_json::{Value, json};
@@ -96,4 +99,55 @@ async fn a_kill_its_raise_and_their_distance_are_measured_once() {
     }
     operator.stop().await;
     stage.end().await;
+}
+
+/// Ends of the pod's first life, what the pod's container has besides, the rule that speaks, and a
+/// word of what it says.
+async fn advised(prefix: &str, container: Value, lived: i64, end: Value, rule: &str, word: &str) {
+    let stage = Stage::new(prefix).await;
+    let pod = stage.gated(chart_liveness("/healthz"), &container).await;
+    stage.enforce(covered_by_the_owner(&stage)).await;
+    let operator = stage.start();
+    stage.in_sync("web", "Covered").await;
+    stage.ended(&pod, lived, end).await;
+    let spoken = |status: &ProbePolicyStatus| !status.advice.is_empty();
+    let status = stage.status("web", "advice", spoken).await;
+    let rules: Vec<_> = status.advice.iter().map(|one| one.rule.as_str()).collect();
+    assert_eq!(rules, [rule]);
+    assert!(status.advice[0].message.contains(word), "{status:?}");
+    let told = stage.told("Advice", 1).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(rule), "{told:?}");
+
+    // Neither further reconciles nor a new process tell it again or act on it.
+    operator.stop().await;
+    let operator = stage.start();
+    stage.quiet().await;
+    assert_eq!(stage.told_so_far("Advice").await.unwrap(), told);
+    let later = stage.status("web", "advice", spoken).await;
+    assert_eq!(later.advice, status.advice);
+    assert_eq!(stage.shown().await.generation, 1, "never acted on");
+
+    let printed = Command::new(program().await)
+        .args(["explain", "-n", stage.scene.ns(), "deployment/web", "-o"])
+        .arg("json")
+        .arg("--kubeconfig")
+        .arg(stage.scene.cluster.kubeconfig())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(printed.contains(&format!("\"{rule}: ")), "{printed}");
+    operator.stop().await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn advice_stands_in_status_is_told_once_and_explained() {
+    let memory = json!({"resources": {"limits": {"memory": "128Mi"}}});
+    let oom = json!({"exitCode": 137, "reason": "OOMKilled"});
+    let said = json!({"message": "timed out waiting for caches to sync\n"});
+    tokio::join!(
+        advised("oom", memory, 20, oom, "out-of-memory", "128Mi"),
+        advised("clock", json!({}), 20, said, "sync-timeout", "timeout"),
+    );
 }
