@@ -47,6 +47,19 @@ pub struct Apply {
 
     /// What becomes of a timing that another manager declares: Auto takes it from managers that write only when somebody runs them and leaves it to those that apply or correct again and again; Take takes it from all; Yield takes it from none. Whatever it says, a startupProbe that nobody declares may be added. Default: Auto.
     pub on_conflict: OnConflict,
+
+    /// How timings reach pods: Template patches the workload, which rolls its pods; Admission writes nothing to the workload and gives new pods a startupProbe as they are created, by the MutatingAdmissionPolicy in config/admission (Kubernetes 1.36 or newer). Default: Template.
+    pub delivery: Delivery,
+}
+
+/// How timings reach pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Delivery {
+    /// A patch of the workload's template.
+    #[default]
+    Template,
+    /// Admission of new pods.
+    Admission,
 }
 
 /// The probe that is given the budget.

@@ -11,6 +11,8 @@ pub enum ConditionType {
     TargetFound,
     /// Whether the target's template guarantees the budget that is needed.
     InSync,
+    /// Whether delivery Admission works; other policies have no such condition.
+    Delivery,
     /// Whether the target's container is in a crash loop now.
     CrashLooping,
     /// Whether somebody takes away again and again what is written, so that nothing is written any more.
@@ -23,10 +25,11 @@ pub enum ConditionType {
 
 impl ConditionType {
     /// Every condition type, in the order in which status lists them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ready,
         Self::TargetFound,
         Self::InSync,
+        Self::Delivery,
         Self::CrashLooping,
         Self::Contested,
         Self::Exhausted,
@@ -159,8 +162,22 @@ reasons! {
     OwnerChangePending => InSync False,
     /// The template covers the need, but a killed pod is not deleted; the message says why.
     PodKept => InSync False,
+    /// More is needed, and the owner's own startup probe gives too little; delivery Admission never changes one.
+    OwnerStartupProbe => InSync False,
+    /// More is needed, and delivery Admission does not work; the Delivery condition says why.
+    NotDelivered => InSync False,
+    /// New pods get what is needed, and not all running pods carry it; the message says how many do.
+    PodsBehind => InSync False,
     /// The need is not known yet, because a count is missing or the target cannot be judged.
     NeedUnknown => InSync Unknown,
+    /// A dry-run pod in the operator's namespace got the probes of a canary policy.
+    AdmissionReady => Delivery True,
+    /// Delivery Admission was not tried yet.
+    AdmissionUntried => Delivery Unknown,
+    /// The API server has no MutatingAdmissionPolicy v1, or config/admission is not installed; the message says what to do.
+    AdmissionMissing => Delivery False,
+    /// The canary, or the target's own new pods, did not get the probes.
+    AdmissionBroken => Delivery False,
     /// The container does not loop.
     NotLooping => CrashLooping False,
     /// A pod waits in CrashLoopBackOff.

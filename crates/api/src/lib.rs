@@ -18,8 +18,8 @@ mod status;
 mod timings;
 
 pub use behavior::{
-    Apply, Behavior, GuardProbe, Limits, LowerBehavior, LowerPolicy, OnConflict, RaiseBehavior,
-    RaisePolicy,
+    Apply, Behavior, Delivery, GuardProbe, Limits, LowerBehavior, LowerPolicy, OnConflict,
+    RaiseBehavior, RaisePolicy,
 };
 pub use conditions::{ConditionStatus, ConditionType, Reason};
 pub use crash_loop::CrashLoop;
@@ -42,6 +42,17 @@ pub const FIELD_MANAGER: &str = "probepilot";
 
 /// Annotation on a workload: what its owner wants and what was written, as JSON.
 pub const BASELINE_ANNOTATION: &str = "probepilot.dev/baseline";
+
+/// Annotation on a pod that got probes at its admission: `POLICY:REVISION`, more of them behind commas. The
+/// revision is `ProbePair::revision`.
+pub const ADMITTED_ANNOTATION: &str = "probepilot.dev/probes";
+
+/// Name of the MutatingAdmissionPolicy and of its binding (config/admission).
+pub const ADMISSION_POLICY: &str = "probepilot-probes";
+
+/// Name of the policy, in the operator's own namespace, with which delivery Admission is tried
+/// (config/admission). It scales nothing.
+pub const CANARY_POLICY: &str = "probepilot-canary";
 
 /// Annotation on a policy: a time that has come, RFC 3339. Kills before it no longer count: an exhausted
 /// policy is so no more, and the next kill begins a new series of raises. Nothing is raised for the kill

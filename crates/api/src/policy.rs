@@ -60,6 +60,12 @@ use crate::{Apply, Behavior, CrashLoop, Learning, Limits, ProbePolicyStatus, Sca
         priority = 1
     ),
     printcolumn(
+        name = "Delivery",
+        type_ = "string",
+        json_path = ".spec.apply.delivery",
+        priority = 1
+    ),
+    printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='InSync')].reason",
@@ -99,6 +105,8 @@ pub struct ProbePolicySpec {
 
     /// How a budget is given to the target. Default: as a startupProbe.
     #[serde(default)]
+    #[x_kube(validation = Rule::new("self.delivery != 'Admission' || self.onConflict == 'Auto'")
+        .message("apply.onConflict is about timings that are declared in the workload, which delivery Admission never writes: leave onConflict out, or set delivery to Template"))]
     pub apply: Apply,
 
     /// When the operator may write. Default: raise safely, never lower.

@@ -51,7 +51,7 @@ pub struct ProbePolicyStatus {
     #[schemars(length(max = 8))]
     pub counts: Vec<CountStatus>,
 
-    /// Timings that the target should carry now; what Enforce writes. Timings only, no handlers.
+    /// Timings that the target should carry now; what Enforce writes. Timings only, no handlers. Under delivery Admission it is what new pods get: a whole startup probe, and only those liveness timings that differ from the owner's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<ProbePair>,
 
@@ -72,7 +72,7 @@ pub struct ProbePolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_write: Option<LastWrite>,
 
-    /// Ready, TargetFound, InSync, CrashLooping, Contested, Exhausted and CountFresh.
+    /// Ready, TargetFound, InSync, CrashLooping, Contested, Exhausted and CountFresh, and Delivery under delivery Admission.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), transform = bound_conditions, extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -206,6 +206,32 @@ pub struct ProbePair {
     pub liveness_probe: Option<ProbeTimings>,
 }
 
+impl ProbePair {
+    /// These timings as the annotation on a pod has them: `s0.10.10.13_l60.10.30.6`, the startup probe's and
+    /// the liveness probe's initialDelaySeconds, periodSeconds, timeoutSeconds and failureThreshold. What is not
+    /// set is a dash, and a probe that is not there is left out. config/admission builds the same.
+    #[must_use]
+    pub fn revision(&self) -> String {
+        let probe = |letter: char, timings: Option<ProbeTimings>| {
+            let timings = timings?;
+            let fields = [
+                timings.initial_delay_seconds,
+                timings.period_seconds,
+                timings.timeout_seconds,
+                timings.failure_threshold,
+            ];
+            let fields =
+                fields.map(|field| field.map_or("-".to_owned(), |field| field.to_string()));
+            Some(format!("{letter}{}", fields.join(".")))
+        };
+        let probes = [
+            probe('s', self.startup_probe),
+            probe('l', self.liveness_probe),
+        ];
+        probes.into_iter().flatten().collect::<Vec<_>>().join("_")
+    }
+}
+
 /// What a restart of the operator must not forget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -292,20 +318,23 @@ pub struct Handover {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(max = 253)))]
     pub earlier: Vec<String>,
-    /// Revision of the template that was written. Unset until the target's controller has named it.
+    /// Revision of the template that was written. Unset until the target's controller has named it. Under delivery Admission: the revision of the timings that new pods get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub written: Option<String>,
     /// The pod that was deleted last for this write. Unset when none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<ReplacedPod>,
+    /// When a pod was deleted that delivery Admission should have given the written revision, and had not. Unset when none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<Time>,
 }
 
 /// A killed pod that is deleted, or was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplacedPod {
-    /// Where its successor comes up: the pod's name in a StatefulSet, the node's in a DaemonSet.
+    /// Where its successor comes up: the pod's name in a StatefulSet, the node's in a DaemonSet, empty in a Deployment.
     #[schemars(length(max = 253))]
     pub place: String,
     /// UID of the pod.

@@ -7,6 +7,7 @@ use kube::runtime::reflector::Store;
 use probepilot_api::{ProbePolicy, TargetRef};
 use probepilot_policy::{PolicyKey, RolloutQueue};
 
+use crate::admission::{AdmissionPace, Admissions};
 use crate::client::Clients;
 use crate::counts::Counts;
 use crate::events::{PodEvents, Publisher};
@@ -26,6 +27,8 @@ pub struct PolicyOptions {
     pub max_parallel_rollouts: usize,
     /// Time between two reads of one count.
     pub count_interval: Duration,
+    /// How often delivery Admission is looked at.
+    pub admission: AdmissionPace,
 }
 
 /// What every reconcile shares.
@@ -48,6 +51,8 @@ pub struct Context {
     pub namespaces: Namespaces,
     /// Reads pods' events.
     pub pod_events: PodEvents,
+    /// Whether delivery Admission works.
+    pub admissions: Admissions,
     /// Publishes events.
     pub publisher: Publisher,
     /// Wakes reconciles.
@@ -56,7 +61,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// Wires everything to `clients`; nothing is asked of the API server yet.
+    /// Wires everything to `clients`; nothing is asked of the API server yet. Must be called within a tokio
+    /// runtime.
     #[must_use]
     pub fn new(
         clients: Clients,
@@ -68,6 +74,12 @@ impl Context {
     ) -> Self {
         let client = clients.api.clone();
         Self {
+            admissions: Admissions::start(
+                client.clone(),
+                options.admission,
+                store.clone(),
+                wake.clone(),
+            ),
             targets: Targets::new(client.clone()),
             counts: Counts::new(client.clone(), metrics.clone(), options.count_interval),
             namespaces: Namespaces::new(client.clone()),

@@ -9,12 +9,14 @@
 //! | [`counts`], [`discovery`] | shared pollers of cluster counts |
 //! | [`target`], [`pods`], [`watch`], [`debounce`] | one workload and its pods, watched and projected on arrival |
 //! | [`events`] | Killing events read on demand, the operator's own published |
+//! | [`admission`] | whether new pods get their probes, tried with a canary |
 //! | [`leader`], [`fence`] | one replica works, the others stand by |
 //! | [`run()`], [`kubeconfig`] | from start to shutdown |
 //! | [`server`] | /livez, /readyz and /metrics |
 //! | [`metrics`], [`memory`] | what the operator measures of itself |
 
 pub mod act;
+pub mod admission;
 pub mod client;
 pub mod context;
 pub mod controller;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
-use probepilot_api::{ProbePolicy, ProbePolicyStatus, RETRY_ANNOTATION};
+use probepilot_api::{Delivery, ProbePolicy, ProbePolicyStatus, RETRY_ANNOTATION};
 use probepilot_policy::{
-    Baseline, Brake, Observation, PodView, Policy, Refusal, Retry, Slot, Target, Workload, choose,
-    pinned, unread,
+    Admission, Baseline, Brake, Observation, PodView, Policy, Refusal, Retry, Slot, Support,
+    Target, Workload, choose, pinned, unread,
 };
 
 use crate::context::Context;
@@ -63,9 +63,22 @@ pub async fn observe(
         retry: retry(object),
         refusal,
         latency: sources.counts().latency(),
+        admission: admission(context, object, policy),
         counts,
         target,
         pods,
+    }
+}
+
+/// Whether delivery Admission works, where it is wanted.
+fn admission(context: &Context, object: &ProbePolicy, policy: &Policy) -> Admission {
+    Admission {
+        policy: object.name_any(),
+        support: if policy.delivery == Delivery::Admission {
+            context.admissions.support()
+        } else {
+            Support::default()
+        },
     }
 }
 

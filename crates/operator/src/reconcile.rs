@@ -8,14 +8,15 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::controller::Action as Next;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
-use probepilot_api::{ProbePolicy, ProbePolicyStatus, Reason};
+use probepilot_api::{Delivery, ProbePolicy, ProbePolicyStatus, Reason};
 use probepilot_policy::{
-    Action, Brake, ConditionState, Decision, Event, Observation, Policy, Target, decide, status,
-    worth_writing,
+    Action, Brake, ConditionState, Decision, Event, Observation, Policy, Support, Target, decide,
+    status, worth_writing,
 };
 use tokio::time::Instant;
 
 use crate::act::write_status;
+use crate::admission::is_canary;
 use crate::context::{Context, key};
 use crate::events::{Notice, NoticeType};
 use crate::namespaces;
@@ -121,6 +122,9 @@ impl Outcome {
 ))]
 pub async fn reconcile(object: Arc<ProbePolicy>, context: Arc<Context>) -> Result<Next, Failed> {
     let started = Instant::now();
+    if is_canary(&context.clients.api, &ObjectRef::from_obj(object.as_ref())) {
+        return Ok(Next::await_change());
+    }
     let entry = context.policies.entry(&object).await;
     let mut entry = entry.lock().await;
     context.metrics.policies(context.policies.len());
@@ -187,7 +191,7 @@ impl Turn<'_> {
         };
         let sources = entry.follow(&self.context.followed(), &self.key, &policy);
         let mut observation = observe(self.context, self.object, &policy, entry, &sources).await;
-        if self.is_no_news(entry, &policy, &observation.target, &sources) {
+        if self.is_no_news(entry, &policy, &observation, &sources) {
             return Ok((Outcome::Kept, None));
         }
         if let Target::Found(workload) = &observation.target {
@@ -206,6 +210,9 @@ impl Turn<'_> {
             (Action::Write(write), Target::Found(workload)) => {
                 self.act(entry, next, workload, write, now).await
             }
+            (Action::Admit(write), Target::Found(workload)) => {
+                self.admit(entry, next, workload, write, now).await
+            }
             (Action::Replace(replace), Target::Found(workload)) => {
                 self.replace(entry, next, workload, replace, now).await
             }
@@ -223,20 +230,22 @@ impl Turn<'_> {
         Ok((outcome, look_again))
     }
 
-    /// A target or a count that is being read is no news: what was reported of the same stands until
+    /// A target or a count that is being read, or a delivery that is being tried, is no news: what was reported of the same stands until
     /// it is known, so that neither a restart nor a new watch writes any status.
     fn is_no_news(
         &self,
         entry: &Entry,
         policy: &Policy,
-        target: &Target,
+        observation: &Observation,
         sources: &Sources,
     ) -> bool {
         let status = &entry.status;
         let reported = status.startup.is_some() && status.target == Some(policy.target.display());
         let counting = status.observed_generation == self.object.metadata.generation
             && !sources.counts().read();
-        reported && (*target == Target::Unread || counting)
+        let trying = policy.delivery == Delivery::Admission
+            && observation.admission.support == Support::Untried;
+        reported && (observation.target == Target::Unread || counting || trying)
     }
 
     /// Tells others when what this policy scales is not what they know.

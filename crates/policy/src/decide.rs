@@ -1,8 +1,11 @@
 //! The one function that decides, over plain data: observation in, decision out.
 
 use jiff::{SignedDuration, Timestamp};
-use probepilot_api::{AdviceStatus, BudgetSource, Memory, ProbePolicyStatus};
+use probepilot_api::{
+    AdviceStatus, BudgetSource, ConditionType, Delivery, Memory, ProbePair, ProbePolicyStatus,
+};
 
+use crate::admission::given;
 use crate::advice::{Standing, news};
 use crate::baseline::Baseline;
 use crate::choose::choose;
@@ -19,6 +22,8 @@ use crate::raise::{self, Scene};
 use crate::starts::{StartKey, Starts};
 use crate::workload::{ContainerProbes, Workload};
 
+mod admission;
+mod behind;
 mod change;
 mod conditions;
 mod gates;
@@ -42,6 +47,10 @@ pub fn decide(
     decision
         .conditions
         .extend(conditions::counts(policy, observation));
+    if policy.delivery == Delivery::Admission && !decision.has(ConditionType::Delivery) {
+        let support = admission::support(&observation.admission.support);
+        decision.conditions.push(support);
+    }
     let contested = conditions::contested(&decision.memory, policy);
     decision.conditions.push(contested);
     decision.conditions.sort_by_key(ConditionState::kind);
@@ -66,9 +75,13 @@ fn look(
             decision.advice.clone_from(&prior.advice);
             return decision;
         }
-        Target::Missing => return blank(policy, prior, observation, conditions::missing(policy)),
+        Target::Missing => {
+            let mut decision = blank(policy, prior, observation, conditions::missing(policy));
+            decision.probes = admission::kept(policy, prior);
+            return decision;
+        }
     };
-    let current = match choose(policy, pinned(policy, prior), workload) {
+    let template = match choose(policy, pinned(policy, prior), workload) {
         Ok(container) => container,
         Err(problem) => {
             return blank(
@@ -79,13 +92,15 @@ fn look(
             );
         }
     };
+    let delivered = admission::delivered(policy, prior);
+    let given = delivered.map(|desired| given(template, &desired));
     let kills = Kills::of(
-        &current.name,
+        &template.name,
         &observation.pods,
         memory(prior).judged.as_slice(),
         now,
     );
-    let learning = Learning::of(policy, observation, prior, workload, &current.name);
+    let learning = Learning::of(policy, observation, prior, workload, &template.name);
     let case = Case {
         starts: learning.starts(&kills, now),
         key: learning.key,
@@ -93,7 +108,9 @@ fn look(
         observation,
         prior,
         workload,
-        current,
+        template,
+        current: given.as_ref().unwrap_or(template),
+        delivered: delivered.unwrap_or_default(),
         kills,
         now,
     };
@@ -146,7 +163,12 @@ struct Case<'a> {
     observation: &'a Observation,
     prior: &'a ProbePolicyStatus,
     workload: &'a Workload,
+    /// The container's probes in the workload's template.
+    template: &'a ContainerProbes,
+    /// What new pods get: the template's, and under delivery Admission what is desired on top.
     current: &'a ContainerProbes,
+    /// What new pods get on top of the template; empty under delivery Template.
+    delivered: ProbePair,
     kills: Kills,
     /// Of the program that the template runs.
     key: StartKey,
@@ -157,9 +179,7 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn decide(&self) -> Decision {
-        let owners = self.workload.managers.of(&self.current.name);
-        let baseline = Baseline::of(self.current, &self.workload.records, owners);
-        let held = Held::by(owners, self.policy.on_conflict, &baseline.probes);
+        let (baseline, held) = self.owners();
         let mut decision = blank(self.policy, self.prior, self.observation, Vec::new());
         decision.container = Some(self.current.name.clone());
         decision.verdict = self.kills.shown;
@@ -176,7 +196,12 @@ impl Case<'_> {
             decision.conditions.extend(conditions::duplicate(other));
             return decision;
         }
-        handover::learn(&mut decision.memory, self.workload);
+        let by_admission = self.policy.delivery == Delivery::Admission;
+        if by_admission {
+            self.forget_template(&mut decision.memory);
+        } else {
+            handover::learn(&mut decision.memory, self.workload);
+        }
         self.weigh_kills(&baseline, &mut decision);
         let asked = self.asked(&self.observation.counts, &baseline, &decision.memory);
         decision.startup = self.startup(&baseline, &asked);
@@ -185,7 +210,9 @@ impl Case<'_> {
             .as_ref()
             .and_then(|learned| Some(learned.need()?.seconds));
         decision.events.extend(self.starts_over(recommended));
-        self.weigh_change(&baseline, &asked, &mut decision);
+        if !by_admission {
+            self.weigh_change(&baseline, &asked, &mut decision);
+        }
         decision.advice = self.advice(decision.startup.count);
         let plan = self.plan(&baseline, &held, &asked, &mut decision);
         decision.probes = Some(Probes {
@@ -199,6 +226,7 @@ impl Case<'_> {
             .conditions
             .push(conditions::ready(self.policy, self.workload, &baseline));
         match plan {
+            plan if by_admission => self.deliver(plan, &baseline, &asked, &mut decision),
             Plan::Keep(condition) => self.hand_over(condition, &mut decision),
             Plan::Change(planned) => self.pass_gates(planned, &baseline, &asked, &mut decision),
         }
@@ -218,6 +246,22 @@ impl Case<'_> {
             now: self.now,
         };
         standing.advice()
+    }
+
+    /// The owner's probes, and what of them is left to managers that would fight. Nothing that delivery
+    /// Admission does is in the template, so there all of it is the owner's and nobody fights.
+    fn owners(&self) -> (Baseline, Held) {
+        if self.policy.delivery == Delivery::Admission {
+            let baseline = Baseline {
+                probes: self.template.clone(),
+                startup_is_ours: false,
+            };
+            return (baseline, Held::default());
+        }
+        let owners = self.workload.managers.of(&self.current.name);
+        let baseline = Baseline::of(self.current, &self.workload.records, owners);
+        let held = Held::by(owners, self.policy.on_conflict, &baseline.probes);
+        (baseline, held)
     }
 
     /// Begins, continues or ends a series of raises.

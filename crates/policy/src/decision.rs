@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 pub use probepilot_api::WriteCause as Cause;
-use probepilot_api::{AdviceStatus, BudgetSource, Memory, ProbePair};
+use probepilot_api::{AdviceStatus, BudgetSource, ConditionType, Memory, ProbePair};
 
 use crate::baseline::BaselineRecord;
 use crate::condition::ConditionState;
@@ -44,6 +44,13 @@ pub struct Decision {
     pub look_again: Option<SignedDuration>,
 }
 
+impl Decision {
+    /// Whether a condition of that type is there.
+    pub(crate) fn has(&self, kind: ConditionType) -> bool {
+        self.conditions.iter().any(|state| state.kind() == kind)
+    }
+}
+
 /// The numbers behind a decision, in seconds. `None` is unknown, never zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Startup {
@@ -83,6 +90,8 @@ pub enum Action {
     Queue(Priority),
     /// Write these probes.
     Write(Box<Write>),
+    /// Desire these probes for new pods; the status is all that is written.
+    Admit(Box<Write>),
     /// Delete a killed pod that no rollout replaces.
     Replace(Replace),
 }
@@ -100,6 +109,8 @@ pub struct Replace {
     pub place: String,
     /// Why, in one sentence.
     pub sentence: String,
+    /// Delivery Admission should have given it the probes already, and had not.
+    pub missed: bool,
 }
 
 /// Order in the rollout queue: looping targets first, then the smallest budget for its need.

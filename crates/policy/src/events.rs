@@ -21,6 +21,9 @@ pub(crate) fn of(decision: &Decision, prior: &ProbePolicyStatus) -> Vec<Event> {
             announced.map(|reason| ConditionState::new(reason, "").is_news(&prior.conditions));
         state.reason == Reason::Writing && known == [true; 2]
     };
+    if let Action::Admit(write) = &decision.action {
+        events.extend(cautions(write));
+    }
     if let Action::Write(write) = &decision.action
         && decision.conditions.iter().any(writing)
     {
@@ -58,6 +61,7 @@ fn about(state: &ConditionState, prior: &ProbePolicyStatus) -> Option<Event> {
                 Reason::Queued,
                 Reason::RollingOut,
                 Reason::ObserveOnly,
+                Reason::PodsBehind,
             ];
             (true, !waits.contains(&state.reason))
         }

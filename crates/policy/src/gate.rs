@@ -1,7 +1,7 @@
 //! What a change of probes has to wait for.
 
 use jiff::{SignedDuration, Timestamp};
-use probepilot_api::{Mode, RaisePolicy, Reason};
+use probepilot_api::{Delivery, Mode, RaisePolicy, Reason};
 
 use crate::condition::ConditionState;
 use crate::observation::{Brake, Observation, Slot};
@@ -131,7 +131,10 @@ pub(crate) fn brake(
         }
         None => {}
     }
-    if let Some(controller) = &workload.controller {
+    // New pods are nothing that a controller of the workload would revert.
+    if let Some(controller) = &workload.controller
+        && policy.delivery == Delivery::Template
+    {
         return Some(closed(
             Reason::OwnedByController,
             format!(

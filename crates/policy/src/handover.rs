@@ -52,6 +52,7 @@ pub fn after_write(
             .filter(|_| kind == TargetKind::DaemonSet)
             .and_then(next),
         replaced: None,
+        missed: None,
     });
 }
 
@@ -70,6 +71,9 @@ pub(crate) fn learn(memory: &mut Memory, workload: &Workload) {
 /// Remembers a deletion, decided or done.
 pub fn replaced(memory: &mut Memory, replace: &Replace, at: Timestamp, told: bool) {
     if let Some(handover) = &mut memory.handover {
+        if replace.missed {
+            handover.missed = Some(Time(at));
+        }
         handover.replaced = Some(ReplacedPod {
             place: replace.place.clone(),
             uid: replace.uid.clone(),

@@ -4,6 +4,7 @@
 //! call the same one. No client, clock, randomness or environment belongs in this crate: time comes
 //! in as an argument and everything observed as an [`Observation`].
 
+mod admission;
 mod advice;
 mod baseline;
 mod catalogue;
@@ -38,6 +39,7 @@ mod verdict;
 mod window;
 mod workload;
 
+pub use admission::{Admission, Support};
 pub use advice::{ADVICE_RULES, Advice, AdviceRule, Facts, Latency, Measured, Unmeasured, advise};
 pub use baseline::{Baseline, BaselineRecord};
 pub use choose::choose;
@@ -65,7 +67,8 @@ pub use policy::{Bounds, CurvePoint, Form, Lower, Policy, PolicyError, Raise, Ru
 pub use probes::{Held, HeldField, Wish, budget, probes};
 pub use queue::{PolicyKey, RolloutQueue};
 pub use report::{
-    Settled, intent, last_write, raises, remember_write, settle_intent, status, worth_writing,
+    Settled, admitted, intent, last_write, raises, remember_write, settle_intent, status,
+    worth_writing,
 };
 pub use starts::{
     MAX_KEYS, MAX_STARTS, MeasuredBy, Outcome, ProgramSum, Start, StartKey, Starts, Template,

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use probepilot_api::CountSelector;
 
+use crate::admission::Admission;
 use crate::advice::Latency;
 use crate::condition::ConditionState;
 use crate::pod::PodView;
@@ -31,6 +32,8 @@ pub struct Observation {
     pub refusal: Option<Refusal>,
     /// How long the API server takes for a count, once it was counted often enough to tell.
     pub latency: Option<Latency>,
+    /// Whether delivery Admission works.
+    pub admission: Admission,
 }
 
 /// A write that the API server refused. The same is not asked again for a while: somebody has to

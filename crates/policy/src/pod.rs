@@ -36,6 +36,10 @@ pub struct PodView {
     pub node: Option<String>,
     /// When the kubelet took it in.
     pub taken_at: Option<Timestamp>,
+    /// When the API server created it.
+    pub created_at: Option<Timestamp>,
+    /// What it was given at its admission, as its annotation has it.
+    pub admitted: Option<String>,
     /// Whether the pod is being deleted.
     pub deleting: bool,
     /// Seconds the pod's containers get between SIGTERM and SIGKILL.

@@ -1,8 +1,9 @@
 //! A policy's spec, parsed: an enum per rule form, no options left.
 
 use probepilot_api::{
-    CountSelector, CrashLoop, GuardProbe, Limits, LowerBehavior, LowerPolicy, Mode, OnConflict,
-    Point, ProbePolicySpec, ProbeTimings, RaiseBehavior, RaisePolicy, ScalingRule, Step, TargetRef,
+    CountSelector, CrashLoop, Delivery, GuardProbe, Limits, LowerBehavior, LowerPolicy, Mode,
+    OnConflict, Point, ProbePolicySpec, ProbeTimings, RaiseBehavior, RaisePolicy, ScalingRule,
+    Step, TargetRef,
 };
 
 /// What a policy asks for.
@@ -26,6 +27,8 @@ pub struct Policy {
     pub probe: GuardProbe,
     /// What becomes of a timing that another manager declares.
     pub on_conflict: OnConflict,
+    /// How timings reach pods.
+    pub delivery: Delivery,
     /// When a budget may grow.
     pub raise: Raise,
     /// When a budget may shrink; `None` is never.
@@ -152,6 +155,7 @@ impl TryFrom<&ProbePolicySpec> for Policy {
             kills: raise_on_kill(spec.crash_loop),
             probe: spec.apply.probe,
             on_conflict: spec.apply.on_conflict,
+            delivery: spec.apply.delivery,
             raise: Raise::from(spec.behavior.raise),
             lower: lower(spec.behavior.lower),
         })

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use probepilot_api::{
-    ConditionType, Intent, LastWrite, Memory, ProbePolicyStatus, StartRecord, StartupStatus,
+    ConditionType, Handover, Intent, LastWrite, Memory, ProbePolicyStatus, Reason, StartRecord,
+    StartupStatus,
 };
 
 use crate::decision::{Cause, Decision, Startup, Write};
@@ -110,6 +111,41 @@ pub fn last_write(write: &Write, generation: Option<i64>, at: Timestamp) -> Last
     }
 }
 
+/// Takes the change of what new pods get into a status that is about to be written. That status is the write:
+/// there is nothing to be done after it but to tell, and the intent says that nobody was told yet.
+pub fn admitted(
+    status: &mut ProbePolicyStatus,
+    write: &Write,
+    workload: &Workload,
+    now: Timestamp,
+) {
+    let desired = status.desired.unwrap_or_default();
+    let revision = desired.revision();
+    let memory = status.memory.take().unwrap_or_default();
+    let written = last_write(write, None, now);
+    let mut memory = remember(memory, Some(write.cause), write.from_seconds.into(), now);
+    memory.handover = (!revision.is_empty()).then(|| Handover {
+        target_uid: workload.uid.clone(),
+        generation: workload.generation,
+        earlier: Vec::new(),
+        written: Some(revision),
+        replaced: None,
+        missed: None,
+    });
+    memory.intent = Some(Intent {
+        at: Time(now),
+        target_uid: workload.uid.clone(),
+        generation: None,
+        template: None,
+        probes: desired,
+        cause: Some(write.cause),
+        write: written.clone(),
+    });
+    status.raises = raises(&memory);
+    status.memory = Some(memory);
+    status.last_write = Some(written);
+}
+
 /// What a look at the target says about an intended write.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settled {
@@ -126,6 +162,16 @@ pub fn settle_intent(status: &ProbePolicyStatus, workload: &Workload) -> Settled
     let mut status = status.clone();
     let memory = status.memory.as_mut();
     let intent = memory.and_then(|memory| memory.intent.take());
+    let admitted = intent
+        .as_ref()
+        .filter(|intent| is_admitted(intent, &status));
+    if let Some(intent) = admitted {
+        // New pods get it since that status was written.
+        return Settled {
+            done: Some(intent.clone()),
+            status,
+        };
+    }
     let container = status.container.as_deref();
     let container = container.and_then(|name| workload.container(name));
     let done = intent
@@ -151,6 +197,14 @@ pub fn settle_intent(status: &ProbePolicyStatus, workload: &Workload) -> Settled
         });
     }
     Settled { status, done }
+}
+
+/// Whether it is about what new pods get, and not about the target.
+fn is_admitted(intent: &Intent, status: &ProbePolicyStatus) -> bool {
+    let memory = status.memory.as_ref();
+    let handover = memory.and_then(|memory| memory.handover.as_ref());
+    let written = handover.and_then(|handover| handover.written.clone());
+    intent.generation.is_none() && written.unwrap_or_default() == intent.probes.revision()
 }
 
 fn is_done(intent: &Intent, workload: &Workload, container: &ContainerProbes) -> bool {
@@ -278,8 +332,9 @@ fn essence(status: &ProbePolicyStatus) -> ProbePolicyStatus {
     }
     let said_by_reason =
         [ConditionType::InSync, ConditionType::CountFresh].map(|kind| kind.to_string());
+    let counts_pods = Reason::PodsBehind.to_string();
     for condition in &mut status.conditions {
-        if said_by_reason.contains(&condition.type_) {
+        if said_by_reason.contains(&condition.type_) && condition.reason != counts_pods {
             condition.message.clear();
         }
     }

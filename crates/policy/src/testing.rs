@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use crate::observation::{Brake, Count, CountFailure, CountFailureKind, Sample};
 use crate::pod::{ContainerView, FailedProbe, KillingEvent, Life};
 use crate::{
-    Action, Decision, Observation, PodView, Policy, Refusal, Retry, Slot, Target, Workload,
-    after_write, decide, intent, last_write, patch, raises, remember_write, settle_intent, status,
+    Action, Admission, Decision, Observation, PodView, Policy, Refusal, Retry, Slot, Target,
+    Workload, admitted, after_write, decide, intent, last_write, patch, raises, remember_write,
+    settle_intent, status,
 };
 
 mod server;
@@ -204,6 +205,7 @@ pub struct World {
     pub brake: Option<Brake>,
     pub duplicate_of: Option<String>,
     pub retry: Option<Retry>,
+    pub admission: Admission,
 }
 
 impl World {
@@ -221,6 +223,7 @@ impl World {
             brake: None,
             duplicate_of: None,
             retry: None,
+            admission: Admission::default(),
         }
     }
 
@@ -248,6 +251,7 @@ impl World {
             slot: self.slot,
             refusal: self.refusal.clone(),
             latency: None,
+            admission: self.admission.clone(),
         }
     }
 
@@ -269,6 +273,11 @@ impl World {
     /// Decides, and carries out a write; its rollout is done at once.
     pub fn step(&mut self) -> Decision {
         let decision = self.look();
+        if let Action::Admit(write) = &decision.action {
+            let workload = Workload::parse(self.kind, &self.object).unwrap();
+            admitted(&mut self.status, write, &workload, self.now);
+            self.status = settle_intent(&self.status, &workload).status;
+        }
         if let Action::Write(write) = &decision.action {
             let workload = Workload::parse(self.kind, &self.object).unwrap();
             let patch =

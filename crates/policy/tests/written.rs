@@ -80,6 +80,7 @@ fn look(written: &Written) -> Decision {
         slot: Slot::Granted,
         refusal: None,
         latency: None,
+        admission: probepilot_policy::Admission::default(),
     };
     let policy = Policy::try_from(&written.policy).unwrap();
     decide(&policy, &observation, &ProbePolicyStatus::default(), now)

@@ -4,6 +4,7 @@ use crate::duration::parse_seconds;
 use crate::logging::{self, LogFormat};
 use anyhow::Context as _;
 use clap::ArgAction;
+use probepilot_operator::admission::AdmissionPace;
 use probepilot_operator::context::PolicyOptions;
 use probepilot_operator::{LeaseName, Options, kubeconfig};
 use std::net::SocketAddr;
@@ -123,6 +124,7 @@ impl Args {
                 read_only: self.read_only,
                 max_parallel_rollouts: usize::from(self.max_parallel_rollouts),
                 count_interval: self.count_interval,
+                admission: AdmissionPace::default(),
             },
             listen: self.listen,
             lease: self.leader_elect.then_some(lease),

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
-use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Config, ResourceExt};
 use probepilot_api::{ProbePolicy, ProbePolicyStatus};
+use probepilot_operator::admission::AdmissionPace;
 use probepilot_operator::context::PolicyOptions;
 use probepilot_operator::{Options, RunError};
 use probepilot_test_cluster::wait::{self, Seen};
@@ -124,6 +125,13 @@ impl Stage {
     }
 
     fn start_with(&self, read_only: bool, listen: SocketAddr) -> Operator {
+        let config = self.proxy.config(self.scene.ns());
+        self.start_as(config, read_only, listen)
+    }
+
+    /// The same with this way to the API server, and whose rights it has there.
+    #[must_use]
+    pub fn start_as(&self, config: Config, read_only: bool, listen: SocketAddr) -> Operator {
         let (stop, stopped) = oneshot::channel::<()>();
         let options = Options {
             policies: PolicyOptions {
@@ -131,12 +139,15 @@ impl Stage {
                 read_only,
                 max_parallel_rollouts: 1,
                 count_interval: COUNTS,
+                admission: AdmissionPace {
+                    look: COUNTS,
+                    prove: Duration::from_secs(5),
+                },
             },
             listen,
             lease: None,
             instance: "stage".to_owned(),
         };
-        let config = self.proxy.config(self.scene.ns());
         let running = tokio::spawn(probepilot_operator::run(config, options, async {
             let _ = stopped.await;
         }));

@@ -166,6 +166,7 @@ fn decide_at(policy: &ProbePolicy, workload: &Value, count: i64) -> Decision {
         slot: Slot::None,
         refusal: None,
         latency: None,
+        admission: probepilot_policy::Admission::default(),
     };
     let prior = policy.status.clone().unwrap_or_default();
     decide(&spec, &observation, &prior, now)

@@ -16,6 +16,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use probepilot_api::ProbePolicy;
+use probepilot_operator::admission::AdmissionPace;
 use probepilot_operator::context::PolicyOptions;
 use probepilot_operator::{LeaseName, Options};
 use probepilot_test_api::Scene;
@@ -134,6 +135,7 @@ async fn a_minute_of_refusals_slows_the_operator_down_and_confuses_it_not() {
             read_only: false,
             max_parallel_rollouts: 1,
             count_interval: Duration::from_secs(2),
+            admission: AdmissionPace::default(),
         },
         listen: ([127, 0, 0, 1], 0).into(),
         lease: Some(LeaseName {

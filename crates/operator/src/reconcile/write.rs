@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 use probepilot_api::{Memory, ProbePolicyStatus, Reason};
 use probepilot_policy::{
-    Cause, ConditionState, Event, Settled, Workload, Write, after_write, intent, last_write,
-    raises, remember_write, settle_intent,
+    Cause, ConditionState, Event, Settled, Workload, Write, admitted, after_write, intent,
+    last_write, raises, remember_write, settle_intent,
 };
 use tokio::time::Instant;
 
@@ -96,6 +96,30 @@ impl Turn<'_> {
         };
         entry.status = next;
         Ok(outcome)
+    }
+
+    /// Writes what new pods get, which is status and nothing else, and tells of it.
+    pub(super) async fn admit(
+        &self,
+        entry: &mut Entry,
+        mut next: ProbePolicyStatus,
+        workload: &Workload,
+        write: &Write,
+        now: Timestamp,
+    ) -> Result<Outcome, Error> {
+        admitted(&mut next, write, workload, now);
+        self.persist(entry, next.clone()).await?;
+        if write.cause == Cause::Kill
+            && let Some(killed_at) = next.memory.as_ref().and_then(tally::killed_at)
+        {
+            self.context.metrics.answered(killed_at, Timestamp::now());
+        }
+        self.announce(workload, write.cause, &write.sentence).await;
+        if let Some(memory) = &mut next.memory {
+            memory.intent = None;
+        }
+        entry.status = next;
+        Ok(Outcome::Wrote)
     }
 
     /// Settles what a write before left open, and tells of it where it was done: whoever did it was

@@ -101,7 +101,7 @@ impl Case<'_> {
         }))
     }
 
-    fn write(
+    pub(super) fn write(
         &self,
         wanted: ContainerProbes,
         cause: Cause,

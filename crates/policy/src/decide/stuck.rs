@@ -13,14 +13,14 @@ use crate::probes::budget;
 use crate::workload::Strategy;
 
 /// A successor that does not come within this time holds up nobody else.
-const SUCCESSION: SignedDuration = SignedDuration::from_mins(10);
+pub(super) const SUCCESSION: SignedDuration = SignedDuration::from_mins(10);
 
 /// A killed pod whose own probes give less than the template.
 #[derive(Clone, Copy)]
-struct Stuck<'a> {
-    pod: &'a PodView,
-    view: &'a ContainerView,
-    budget_seconds: u32,
+pub(super) struct Stuck<'a> {
+    pub pod: &'a PodView,
+    pub view: &'a ContainerView,
+    pub budget_seconds: u32,
 }
 
 /// Why a killed pod is not deleted now.
@@ -78,7 +78,7 @@ impl Case<'_> {
     }
 
     /// Killed pods with less than the template has, in order of their names.
-    fn stuck(&self) -> Vec<Stuck<'_>> {
+    pub(super) fn stuck(&self) -> Vec<Stuck<'_>> {
         let present = budget(self.current);
         let mut stuck: Vec<_> = self
             .observation
@@ -146,7 +146,7 @@ impl Case<'_> {
 
     /// Without a startup and a readiness probe nothing shows health; then every life has to be known as
     /// killed while it started.
-    fn was_never_healthy(&self, stuck: &Stuck<'_>) -> bool {
+    pub(super) fn was_never_healthy(&self, stuck: &Stuck<'_>) -> bool {
         let (pod, view) = (stuck.pod, stuck.view);
         if view.startup.is_some() || view.has_readiness {
             return pod.was_never_ready();
@@ -214,6 +214,7 @@ impl Case<'_> {
             resource_version: stuck.pod.resource_version.clone(),
             place: self.place(stuck.pod),
             sentence,
+            missed: false,
         });
         condition
     }
@@ -251,7 +252,7 @@ impl Case<'_> {
 }
 
 /// What a pod suffers, as the beginning of a sentence.
-fn killed(stuck: &Stuck<'_>) -> String {
+pub(super) fn killed(stuck: &Stuck<'_>) -> String {
     format!(
         "pod {} was killed by its probe under a startup budget of {} s",
         stuck.pod.name, stuck.budget_seconds
@@ -259,7 +260,7 @@ fn killed(stuck: &Stuck<'_>) -> String {
 }
 
 /// The number at the end of the name of a StatefulSet's pod.
-fn ordinal(pod: &PodView) -> Option<i64> {
+pub(super) fn ordinal(pod: &PodView) -> Option<i64> {
     let (_, ordinal) = pod.name.rsplit_once('-')?;
     ordinal.parse().ok()
 }

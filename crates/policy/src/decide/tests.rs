@@ -1,5 +1,6 @@
 //! Stories told to the whole of `decide`, against a workload that is really patched.
 
+mod admission;
 mod advice;
 mod conflicts;
 mod contests;

@@ -2,11 +2,15 @@
 
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodStatus, Probe};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
+use probepilot_api::ADMITTED_ANNOTATION;
 use probepilot_kubelet::Timings;
 
 use super::{ContainerView, Life, PodView, ReadyTurned, Role};
 use crate::evidence::{Handler, LastWords, Quantity, Quote};
 use crate::starts::ProgramSum;
+
+/// Longest annotation that is kept: 8 policies with the longest names and revisions.
+const LONGEST_ADMITTED: usize = 8 * 320;
 
 impl PodView {
     /// Reduces a pod to what a decision needs; the object can be dropped afterwards.
@@ -43,6 +47,8 @@ impl PodView {
             taken_at: status
                 .and_then(|status| status.start_time.as_ref())
                 .map(|time| time.0),
+            created_at: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            admitted: admitted(pod),
             deleting: pod.metadata.deletion_timestamp.is_some(),
             grace_seconds: clamp(grace),
             containers: containers
@@ -156,6 +162,16 @@ fn template(pod: &Pod) -> Option<String> {
         _ => "controller-revision-hash",
     };
     pod.metadata.labels.as_ref()?.get(label).cloned()
+}
+
+/// What the pod was given at its admission, if that is short enough to have been written there.
+fn admitted(pod: &Pod) -> Option<String> {
+    let annotation = pod
+        .metadata
+        .annotations
+        .as_ref()?
+        .get(ADMITTED_ANNOTATION)?;
+    (annotation.len() <= LONGEST_ADMITTED).then(|| annotation.clone())
 }
 
 fn init_role(container: &Container) -> Role {

@@ -9,13 +9,13 @@ use super::target::{Missing, TargetFile};
 use anyhow::bail;
 use jiff::Timestamp;
 use probepilot_api::{
-    ConditionStatus, ConditionType, CountSelector, FIELD_MANAGER, Mode, ProbePolicyStatus,
-    RaisePolicy, Reason,
+    ConditionStatus, ConditionType, CountSelector, Delivery, FIELD_MANAGER, Mode,
+    ProbePolicyStatus, RaisePolicy, Reason,
 };
 use probepilot_policy::{
-    Action, BaselineRecord, ConditionState, ContainerProbes, Count, Decision, Form, Lower,
-    ManagedProbes, Observation, Policy, Raise, Sample, Slot, Target, TimingField, Workload, Write,
-    decide,
+    Action, Admission, BaselineRecord, ConditionState, ContainerProbes, Count, Decision, Form,
+    Lower, ManagedProbes, Observation, Policy, Raise, Sample, Slot, Support, Target, TimingField,
+    Workload, Write, decide,
 };
 use serde_json::{Map, Value, json};
 
@@ -138,7 +138,7 @@ impl Operator {
         };
         let sentence = in_sync(&decision).map_or_else(String::new, |state| state.message.clone());
         let write = match decision.action {
-            Action::Write(write) => Some(*write),
+            Action::Write(write) | Action::Admit(write) => Some(*write),
             Action::None | Action::Queue(_) | Action::Replace(_) => None,
         };
         let probes = write
@@ -177,7 +177,10 @@ impl Operator {
 
     /// Whether it writes at this count.
     pub(super) fn writes(&self, workload: &Workload, count: i64) -> bool {
-        matches!(self.decide(workload, count).action, Action::Write(_))
+        matches!(
+            self.decide(workload, count).action,
+            Action::Write(_) | Action::Admit(_)
+        )
     }
 
     /// The budget that is needed at this count, in seconds.
@@ -188,6 +191,10 @@ impl Operator {
     /// The target after a write, as the API server would return it.
     pub(super) fn after(&self, workload: &Workload, write: &Write) -> Workload {
         let mut after = workload.clone();
+        if self.acting.delivery == Delivery::Admission {
+            // New pods get it; the workload stays as it is.
+            return after;
+        }
         for container in &mut after.containers {
             if container.name == write.probes.name {
                 *container = write.probes.clone();
@@ -245,7 +252,7 @@ impl Operator {
         let target = Target::Found(Box::new(workload.clone()));
         let decision = ask(&self.as_written, target, count);
         match decision.action {
-            Action::Write(_) => None,
+            Action::Write(_) | Action::Admit(_) => None,
             _ => in_sync(&decision).map(|state| Note {
                 reason: state.reason.to_string(),
                 message: state.message.clone(),
@@ -286,6 +293,11 @@ fn ask(policy: &Policy, target: Target, count: i64) -> Decision {
         slot: Slot::Granted,
         refusal: None,
         latency: None,
+        // As with every other gate: what is asked is what would be done.
+        admission: Admission {
+            support: Support::Ready { since: NOW },
+            ..Admission::default()
+        },
     };
     decide(policy, &observation, &ProbePolicyStatus::default(), NOW)
 }

@@ -73,6 +73,7 @@ pub(crate) const VALUES: &[(&str, &[&str])] = &[
     ("/spec/mode", &["Observe", "Enforce"]),
     ("/spec/apply/probe", &["Startup", "Liveness"]),
     ("/spec/apply/onConflict", &["Auto", "Take", "Yield"]),
+    ("/spec/apply/delivery", &["Template", "Admission"]),
     ("/spec/behavior/raise/policy", &["Safe", "Always", "OnKill"]),
     ("/spec/behavior/lower/policy", &["Disabled", "Enabled"]),
 ];
@@ -201,6 +202,13 @@ pub(crate) fn rules() -> Vec<RuleCase> {
             json!("ingresses.networking.k8s.io"),
             "spec.rules[0].count.resource",
             PLURAL,
+        ),
+        (
+            "a conflict without writes",
+            "/spec/apply",
+            json!({"delivery": "Admission", "onConflict": "Take"}),
+            "spec.apply",
+            "apply.onConflict is about timings that are declared in the workload, which delivery Admission never writes: leave onConflict out, or set delivery to Template",
         ),
         (
             "limits the wrong way round",

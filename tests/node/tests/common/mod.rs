@@ -7,6 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Config, ResourceExt};
 use probepilot_api::ProbePolicyStatus;
+use probepilot_operator::admission::AdmissionPace;
 use probepilot_operator::context::PolicyOptions;
 use probepilot_operator::events::Publisher;
 use probepilot_operator::metrics::Metrics;
@@ -75,6 +76,7 @@ pub async fn operator(cluster: &Cluster, namespace: &str) -> tokio::task::JoinHa
         read_only: false,
         max_parallel_rollouts: 1,
         count_interval: Duration::from_secs(5),
+        admission: AdmissionPace::default(),
     };
     tokio::spawn(controller::run(clients, options, metrics, publisher))
 }

@@ -25,7 +25,7 @@ pub(super) fn second_rung() -> (String, String) {
 fn cause(action: &Action) -> Option<Cause> {
     match action {
         Action::Write(write) => Some(write.cause),
-        Action::None | Action::Queue(_) | Action::Replace(_) => None,
+        Action::None | Action::Queue(_) | Action::Admit(_) | Action::Replace(_) => None,
     }
 }
 
