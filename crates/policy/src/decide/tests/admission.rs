@@ -10,7 +10,7 @@ use crate::testing::{
 };
 use crate::{Action, Admission, Brake, Decision, PodView, ReadyTurned, Support, replaced};
 
-fn world_of(kind: TargetKind, fields: Value, probes: &Value) -> World {
+fn world_of(kind: TargetKind, fields: &Value, probes: &Value) -> World {
     let mut object = workload(kind, ("argocd-controller", "Apply"), probes);
     object["status"]["updateRevision"] = json!("lbc-1");
     object["metadata"]["annotations"] = json!({"deprecated.daemonset.template.generation": "7"});
@@ -37,7 +37,7 @@ fn world_of(kind: TargetKind, fields: Value, probes: &Value) -> World {
 fn world() -> World {
     world_of(
         TargetKind::Deployment,
-        json!({}),
+        &json!({}),
         &json!({"livenessProbe": chart_liveness()}),
     )
 }
@@ -163,13 +163,13 @@ fn how_many_pods_carry_it_is_told_in_tenths_where_they_are_many() {
     world.step_at(100);
     world.pass(60);
     world.pods = (0..100)
-        .map(|index| match index {
-            0..37 => given(&world, &format!("new-{index}")),
-            _ => {
-                let mut old = pod(&world, &format!("old-{index}"));
-                old.created_at = Some(world.now - SignedDuration::from_hours(1));
-                old
+        .map(|index| {
+            if index < 37 {
+                return given(&world, &format!("new-{index}"));
             }
+            let mut old = pod(&world, &format!("old-{index}"));
+            old.created_at = Some(world.now - SignedDuration::from_hours(1));
+            old
         })
         .collect();
     let message = says(&world.step(), ConditionType::InSync);
@@ -216,7 +216,7 @@ fn nothing_is_desired_before_a_canary_got_its_probes() {
 #[test]
 fn an_owners_startup_probe_is_never_changed_and_he_is_told_what_to_write() {
     let own = json!({"livenessProbe": chart_liveness(), "startupProbe": chart_liveness()});
-    let mut world = world_of(TargetKind::Deployment, json!({}), &own);
+    let mut world = world_of(TargetKind::Deployment, &json!({}), &own);
     let decision = world.step_at(100);
     assert_eq!(in_sync(&decision), "OwnerStartupProbe");
     assert_eq!(
@@ -240,7 +240,7 @@ fn what_keeps_hands_off_keeps_what_new_pods_get() {
         ("ObserveOnly", |world| world.spec.mode = Mode::Observe),
         ("ReadOnly", |world| world.brake = Some(Brake::ReadOnly)),
         ("Ignored", |world| {
-            world.brake = Some(Brake::NamespaceIgnored)
+            world.brake = Some(Brake::NamespaceIgnored);
         }),
         ("WaitingForKill", |world| {
             world.spec.behavior.raise.policy = probepilot_api::RaisePolicy::OnKill;
@@ -289,7 +289,7 @@ fn a_kill_raises_and_the_pod_is_deleted_once_api_servers_know() {
         TargetKind::DaemonSet,
     ] {
         let probes = json!({"livenessProbe": chart_liveness()});
-        let mut world = world_of(kind, json!({"rules": []}), &probes);
+        let mut world = world_of(kind, &json!({"rules": []}), &probes);
         let name = if kind == TargetKind::StatefulSet {
             "lbc-0"
         } else {
@@ -362,20 +362,21 @@ fn killed_pods_go_one_at_a_time() {
 
 #[test]
 fn a_pod_that_served_somebody_or_would_come_back_changed_stays() {
+    type Turn = fn(&mut PodView);
     let probes = json!({"livenessProbe": chart_liveness()});
     let ready = |pod: &mut PodView| {
         let turned = pod.ready_turned.as_mut().unwrap();
         turned.at += SignedDuration::from_secs(20);
     };
     let older = |pod: &mut PodView| pod.template = Some("lbc-0".to_owned());
-    let cases: [(TargetKind, fn(&mut PodView), &str); 4] = [
+    let cases: [(TargetKind, Turn, &str); 4] = [
         (TargetKind::Deployment, ready, "PodKept"),
         (TargetKind::StatefulSet, ready, "PodKept"),
         (TargetKind::StatefulSet, older, "OwnerChangePending"),
         (TargetKind::DaemonSet, older, "RollingOut"),
     ];
     for (kind, change, why) in cases {
-        let mut world = world_of(kind, json!({}), &probes);
+        let mut world = world_of(kind, &json!({}), &probes);
         world.pods = vec![killed(&world, "lbc-0")];
         assert!(admits(&world.step_at(100)));
         change(&mut world.pods[0]);
@@ -441,7 +442,7 @@ fn a_need_that_fell_gives_new_pods_what_their_owner_wrote() {
     let rules = json!([{"steps": [{"atLeast": 10000, "startupSeconds": 110}]}]);
     let fields = json!({"behavior": lower, "rules": rules});
     let probes = json!({"livenessProbe": chart_liveness()});
-    let mut world = world_of(TargetKind::Deployment, fields, &probes);
+    let mut world = world_of(TargetKind::Deployment, &fields, &probes);
     assert!(admits(&world.step_at(10_000)));
     assert_eq!(desired(&world), "s0.10.10.12");
     for _ in 0..3 {
