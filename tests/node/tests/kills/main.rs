@@ -6,6 +6,7 @@
 // Whatever fails here fails the test, and the panic says what and where.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod admission;
 mod case;
 mod cases;
 #[path = "../common/mod.rs"]
@@ -41,6 +42,7 @@ async fn only_a_startup_kill_raises_the_budget() {
     let told = [
         stories::only_the_new_version_is_slow(client, name).boxed(),
         stories::one_replica_of_two_is_slow(client, name).boxed(),
+        admission::a_killed_pod_is_deleted_and_the_new_one_starts(&cluster, client).boxed(),
     ];
     let all = played.map(FutureExt::boxed).chain(told);
     // All go on to their end, so that one failure hides no other: each panic has said what and where.
