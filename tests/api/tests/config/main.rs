@@ -7,6 +7,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod account;
+mod authors;
+mod edits;
+mod guard;
+mod kinds;
+mod namespaced;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -40,7 +47,7 @@ fn of<K: DeserializeOwned>(objects: &[Value], kind: &str) -> K {
     serde_json::from_value(object.clone()).unwrap()
 }
 
-fn kinds(objects: &[Value]) -> Vec<&str> {
+fn kinds_of(objects: &[Value]) -> Vec<&str> {
     let mut kinds: Vec<_> = objects
         .iter()
         .map(|object| object["kind"].as_str().unwrap())
@@ -67,19 +74,28 @@ async fn the_default_installs_everything_and_the_overlay_changes_the_image_alone
     let mut default = build(&cluster, "default").await;
     let mut local = build(&cluster, "local").await;
     assert_eq!(
-        kinds(&default),
+        kinds_of(&default),
         [
             "ClusterRole",
             "ClusterRole",
+            "ClusterRole",
+            "ClusterRoleBinding",
             "ClusterRoleBinding",
             "ClusterRoleBinding",
             "CustomResourceDefinition",
             "Deployment",
             "Namespace",
+            "NetworkPolicy",
             "PodDisruptionBudget",
             "Role",
             "RoleBinding",
             "ServiceAccount",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
+            "ValidatingAdmissionPolicyBinding",
+            "ValidatingAdmissionPolicyBinding",
         ]
     );
     let version = format!(
@@ -156,8 +172,8 @@ async fn the_metrics_service_finds_the_operator() {
     let deployment: Deployment = of(&build(&cluster, "default").await, "Deployment");
     let plain = build(&cluster, "monitoring").await;
     let monitored = build(&cluster, "service-monitor").await;
-    assert_eq!(kinds(&plain), ["Service"]);
-    assert_eq!(kinds(&monitored), ["Service", "ServiceMonitor"]);
+    assert_eq!(kinds_of(&plain), ["Service"]);
+    assert_eq!(kinds_of(&monitored), ["Service", "ServiceMonitor"]);
     let service: Service = of(&plain, "Service");
     let monitor: Value = of(&monitored, "ServiceMonitor");
 
