@@ -64,6 +64,11 @@ pub struct Kubelet {
     pub started_inherited_by_name: bool,
     /// K15: `started` survives a restart of the kubelet (since 1.35).
     pub started_kept_on_kubelet_restart: bool,
+    /// K20: a restarted kubelet takes a container for started whose startup probe has not succeeded yet: it writes
+    /// the pod's status before it makes the workers, and only a worker tells it of the probe. `started` is kept
+    /// then (K15), so the startup probe never runs again in that life and liveness runs unguarded. k/k#142305,
+    /// fix proposed in #142303; read in 1.36.3. Kubelets before 1.35 put it right at the worker's first look.
+    pub starting_taken_for_started: bool,
     /// k/k#140704, proposed for 1.38: workers start and stop with the container, so there is no
     /// phase to be unlucky with and no streak to inherit.
     pub container_scoped_workers: bool,
@@ -91,6 +96,7 @@ impl Kubelet {
             started_inherited_by_name: (Version::new(1, 35)..Version::new(1, 38))
                 .contains(&version),
             started_kept_on_kubelet_restart: version >= Version::new(1, 35),
+            starting_taken_for_started: version >= Version::new(1, 35),
             container_scoped_workers: false,
             back_off: BackOff::default(),
             status_lag_ms: 0,

@@ -1,6 +1,6 @@
 //! The kubelet's probe rules as arithmetic and as a deterministic simulation.
 //!
-//! Source of every rule is k8s.io/kubernetes v1.36.3; the rules are numbered K1..K16 below and each
+//! Source of every rule is k8s.io/kubernetes v1.36.3; the rules are numbered K1..K20 below and each
 //! has a test in `tests/rules.rs` that names it. Three levels, each checked against the next:
 //!
 //! 1. closed forms over one probe's timings ([`Timings`], [`KillWindow`]);
@@ -27,6 +27,7 @@
 //! | K14 | 1.35 to 1.37: a restarted container inherits `started` by name | [`Kubelet::started_inherited_by_name`] |
 //! | K15 | a kubelet restart forgets workers, streaks and back-off but keeps `started` | [`KubeletRestart`] |
 //! | K16 | when the kill comes | [`KillWindow`] |
+//! | K20 | a kubelet restart takes a starting container for started | [`Kubelet::starting_taken_for_started`] |
 
 mod backoff;
 mod behaviour;

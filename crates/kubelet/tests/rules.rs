@@ -1,4 +1,4 @@
-//! One test or more for each rule of the kubelet, K1 to K16, named for it.
+//! One test or more for each rule of the kubelet, K1 to K16 and K20, named for it.
 
 use ProbeKind::{Liveness, Readiness, Startup};
 use probepilot_kubelet::{
@@ -713,6 +713,59 @@ fn k15_a_kubelet_restart_forgets_the_back_off() {
     run.kubelet_restarts = restart_at(5_000);
     // The second death would wait until 12 s; the new kubelet knows of no back-off.
     assert_eq!(simulate(&run).lives[2].started_ms, 5_000);
+}
+
+/// Starts for 60 s; startup would wait 100 s, liveness 9 s. The kubelet is back at this second.
+fn restarted_while_starting(version: Version, restart_ms: u64) -> Scenario {
+    let container = Container {
+        startup: Some(probe(0, 10, 1, 10)),
+        ..liveness(probe(0, 3, 1, 3))
+    };
+    let behaviour = Behaviour::always(Life::starting(Some(60_000), Answer::Refused));
+    let mut run = Scenario::new(container, Kubelet::of(version), behaviour, 300_000);
+    run.kubelet_restarts = restart_at(restart_ms);
+    run
+}
+
+#[test]
+fn k20_a_kubelet_restart_takes_a_starting_container_for_started_and_liveness_kills_it() {
+    for (name, version, restart_ms, expected) in [
+        ("while it starts", Version::READ, 30_000, vec![36_000]),
+        // The restart of the container finds its startup probe on guard again (K14 needs a threshold of 1).
+        ("once, however slow", Version::READ, 50_000, vec![56_000]),
+        // worker.go: a container younger than 10 s is none that survived a restart, so its probe runs.
+        ("when it is young", Version::READ, 9_000, vec![]),
+        ("after the start", Version::READ, 80_000, vec![]),
+        (
+            "an older kubelet starts over",
+            Version::new(1, 34),
+            30_000,
+            vec![],
+        ),
+    ] {
+        let timeline = simulate(&restarted_while_starting(version, restart_ms));
+        assert_eq!(kills(&timeline), expected, "{name}");
+        let by_liveness = |kill: probepilot_kubelet::Kill| kill.stop == Stop::Probe(Liveness);
+        assert!(timeline.probe_kills().all(by_liveness), "{name}");
+    }
+    let mut run = restarted_while_starting(Version::READ, 30_000);
+    run.kubelet.starting_taken_for_started = false;
+    assert_eq!(kills(&simulate(&run)), [] as [u64; 0]);
+}
+
+#[test]
+fn k20_the_initial_delay_of_liveness_still_holds_and_readiness_still_tells() {
+    let mut run = restarted_while_starting(Version::READ, 30_000);
+    run.container.liveness = Some(probe(60, 3, 1, 3));
+    run.container.readiness = Some(probe(0, 5, 1, 1));
+    let timeline = simulate(&run);
+    assert_eq!(kills(&timeline), [] as [u64; 0]);
+    assert_eq!(timeline.lives[0].became_started_ms, Some(30_000));
+    let ready = timeline
+        .events
+        .iter()
+        .find(|event| event.kind == EventKind::Ready { ready: true });
+    assert_eq!(ready.unwrap().at_ms, 60_000);
 }
 
 #[test]

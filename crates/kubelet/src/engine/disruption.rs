@@ -1,8 +1,9 @@
-//! What comes from outside: the pod is deleted (K5), the kubelet restarts (K15).
+//! What comes from outside: the pod is deleted (K5), the kubelet restarts (K15, K20).
 
 use super::lifecycle::Runtime;
 use super::{Engine, Results};
 use crate::timeline::{EventKind, Stop};
+use crate::worker::Seen;
 
 /// prober_manager.go: a container that started this long before the kubelet survived its restart.
 const RESTART_GRACE_MS: i64 = 10_000;
@@ -54,7 +55,16 @@ impl Engine {
         if let Some(seen) = self.seen
             && seen.running
         {
-            self.publish(seen);
+            self.publish_found(seen);
+        }
+    }
+
+    /// K20: the first status is made before the workers, so it knows of no startup probe.
+    fn publish_found(&mut self, seen: Seen) {
+        self.publish(seen);
+        if self.kubelet.starting_taken_for_started {
+            self.set_started(true);
+            self.trigger_readiness();
         }
     }
 
