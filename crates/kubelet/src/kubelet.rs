@@ -53,6 +53,10 @@ impl FromStr for Version {
 }
 
 /// What differs between kubelets. [`Kubelet::of`] gives a version's defaults.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one behaviour that a version has or has not"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kubelet {
