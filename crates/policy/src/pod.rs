@@ -69,6 +69,19 @@ pub struct ReadyTurned {
     pub at: Timestamp,
 }
 
+impl ReadyTurned {
+    /// Whether the containers were ready in this life. A turn to False says so while it lived or just after,
+    /// and not so early that it could still tell of the life before. A turn to True is left from the life
+    /// where the next one was ready before the kubelet published anything in between.
+    fn tells_ready(self, life: &Life) -> bool {
+        if self.ready {
+            return (life.started_at..life.finished_at).contains(&self.at);
+        }
+        self.at.duration_since(life.started_at) > PUBLISHED
+            && self.at.duration_since(life.finished_at) <= PUBLISHED
+    }
+}
+
 /// What a container is to its pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
@@ -142,6 +155,8 @@ pub struct ContainerView {
     pub program: ProgramSum,
     /// What was seen of the starts of the present and of the last life by whoever watches the pod.
     pub seen: Vec<SeenStart>,
+    /// Of the present and of the last life, when those began that whoever watches the pod saw ready.
+    pub seen_ready: Vec<Timestamp>,
 }
 
 /// A run of the container that has ended.
@@ -277,17 +292,16 @@ impl PodView {
             .chain(self.init_containers.values_mut())
     }
 
-    /// Whether the container was ready in this life. Known only when that was the pod's last turn:
-    /// the condition turned to False while it lived or just after, and not so early that it could
-    /// still tell of the life before.
+    /// Whether the container is known to have been ready in this life: somebody saw it, or it was in this
+    /// life that the pod turned last.
     #[must_use]
     pub fn was_ready(&self, container: &ContainerView, life: &Life) -> bool {
-        container.has_readiness
-            && self.ready_turned.is_some_and(|turned| {
-                !turned.ready
-                    && turned.at.duration_since(life.started_at) > PUBLISHED
-                    && turned.at.duration_since(life.finished_at) <= PUBLISHED
-            })
+        let seen = container.seen_ready.contains(&life.started_at);
+        let turned = || {
+            self.ready_turned
+                .is_some_and(|turned| turned.tells_ready(life))
+        };
+        container.has_readiness && (seen || turned())
     }
 }
 

@@ -43,6 +43,14 @@ impl PodView {
                 }
             }
             view.seen = seen;
+            let mut ready = before
+                .map(|view| view.seen_ready.clone())
+                .unwrap_or_default();
+            ready.extend(present.filter(|_| view.ready));
+            ready.sort_unstable();
+            ready.dedup();
+            ready.retain(|start| view.lives().any(|life| life == *start));
+            view.seen_ready = ready;
         }
     }
 }

@@ -61,11 +61,12 @@ pub async fn apply(stage: &Stage, object: &Value) {
     stage.kubectl(&words, object).await.unwrap();
 }
 
-/// Runs the operator as a service account that may write no workload, with the canary in its namespace.
+/// Runs the operator with the roles of config/admission-only, and the canary in its namespace. Rules of the tests
+/// count configmaps, for which a counting right is added as an administrator would.
 pub async fn operator(stage: &Stage) -> Operator {
     apply(stage, &object(stage, "ProbePolicy").await).await;
     let ns = stage.scene.ns();
-    for object in rights(ns) {
+    for object in roles(stage).await {
         apply(stage, &object).await;
     }
     let request = TokenRequest {
@@ -74,7 +75,7 @@ pub async fn operator(stage: &Stage) -> Operator {
     };
     let accounts = stage.scene.api::<ServiceAccount>();
     let token = accounts
-        .create_token_request("operator", &PostParams::default(), &request)
+        .create_token_request("probepilot", &PostParams::default(), &request)
         .await
         .unwrap();
     let admin = config(&stage.scene.cluster).await;
@@ -85,45 +86,49 @@ pub async fn operator(stage: &Stage) -> Operator {
     stage.start_as(config, false, ([127, 0, 0, 1], 0).into())
 }
 
-/// Everything that delivery Admission needs; no verb that writes a workload is among it.
-fn rights(ns: &str) -> Vec<Value> {
-    let rule = |group: &str, resources: Value, verbs: Value| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
-    let mut named = rule(
-        "admissionregistration.k8s.io",
-        json!([
-            "mutatingadmissionpolicies",
-            "mutatingadmissionpolicybindings"
-        ]),
-        json!(["get"]),
-    );
-    named["resourceNames"] = json!(["probepilot-probes"]);
-    let cluster = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": ns}, "rules": [
-        named, rule("", json!(["namespaces"]), json!(["get"]))]});
-    let own = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "operator"}, "rules": [
-        rule("probepilot.dev", json!(["probepolicies"]), json!(["list", "watch"])),
-        rule("probepilot.dev", json!(["probepolicies/status"]), json!(["patch"])),
-        rule("apps", json!(["deployments", "statefulsets", "daemonsets"]), json!(["list", "watch"])),
-        rule("", json!(["pods"]), json!(["list", "watch", "delete", "create"])),
-        rule("", json!(["events", "configmaps"]), json!(["list"])),
-        rule("events.k8s.io", json!(["events"]), json!(["create", "patch"]))]});
-    let subject = json!([{"kind": "ServiceAccount", "name": "operator", "namespace": ns}]);
-    let bound = |kind: &str, name: &str, to: &str| {
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name},
-            "subjects": subject, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": to, "name": name}})
-    };
-    vec![
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "operator"}}),
-        cluster,
-        own,
-        bound("ClusterRoleBinding", ns, "ClusterRole"),
-        bound("RoleBinding", "operator", "Role"),
-    ]
+/// The account and the roles as they are shipped, for the test's namespace. What belongs to the cluster gets the
+/// namespace's name behind its own, for tests run side by side.
+async fn roles(stage: &Stage) -> Vec<Value> {
+    let ns = stage.scene.ns();
+    let rbac = "rbac.authorization.k8s.io/v1";
+    let mut roles = objects(stage, "admission-only").await;
+    roles.retain(|object| object["apiVersion"] == rbac || object["kind"] == "ServiceAccount");
+    for object in &mut roles {
+        if object["metadata"]["namespace"].is_string() {
+            object["metadata"]["namespace"] = json!(ns);
+        } else {
+            suffix(&mut object["metadata"]["name"], ns);
+        }
+        if object["roleRef"]["kind"] == "ClusterRole" {
+            suffix(&mut object["roleRef"]["name"], ns);
+        }
+        for subject in object["subjects"].as_array_mut().into_iter().flatten() {
+            subject["namespace"] = json!(ns);
+        }
+    }
+    roles.push(json!({
+        "apiVersion": rbac, "kind": "ClusterRole",
+        "metadata": {"name": format!("configmaps-{ns}"), "labels": {"probepilot.dev/aggregate-to-counter": "true"}},
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}],
+    }));
+    roles
 }
 
-/// What is not in a namespace of rights.
+fn suffix(name: &mut Value, with: &str) {
+    *name = json!(format!("{}-{with}", name.as_str().unwrap()));
+}
+
+/// What of the roles is in no namespace.
 pub async fn forget_rights(stage: &Stage) {
-    for kind in ["clusterrole", "clusterrolebinding"] {
-        let words = ["delete", kind, stage.scene.ns()];
-        stage.kubectl(&words, &Value::Null).await.unwrap();
+    for role in roles(stage).await {
+        if role["metadata"]["namespace"].is_string() {
+            continue;
+        }
+        let [kind, name] =
+            [&role["kind"], &role["metadata"]["name"]].map(|word| word.as_str().unwrap());
+        stage
+            .kubectl(&["delete", kind, name], &Value::Null)
+            .await
+            .unwrap();
     }
 }

@@ -13,6 +13,7 @@ mod edits;
 mod guard;
 mod kinds;
 mod namespaced;
+mod pods;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -93,6 +94,8 @@ async fn the_default_installs_everything_and_the_overlay_changes_the_image_alone
             "ValidatingAdmissionPolicy",
             "ValidatingAdmissionPolicy",
             "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
             "ValidatingAdmissionPolicyBinding",
             "ValidatingAdmissionPolicyBinding",
             "ValidatingAdmissionPolicyBinding",
@@ -122,6 +125,50 @@ async fn the_default_installs_everything_and_the_overlay_changes_the_image_alone
     without_image(&mut default);
     without_image(&mut local);
     assert_eq!(default, local);
+}
+
+/// Verbs that change an object.
+const WRITES: [&str; 6] = [
+    "*",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_install_for_admission_alone_may_write_no_workload() {
+    let cluster = Cluster::shared().await.unwrap();
+    let rules_that_write = |objects: &[Value]| {
+        let mut rules = Vec::new();
+        for role in objects {
+            for rule in role["rules"].as_array().into_iter().flatten() {
+                let has = |field: &str, any: &[&str]| {
+                    let values = rule[field].as_array().unwrap();
+                    values
+                        .iter()
+                        .any(|value| any.contains(&value.as_str().unwrap()))
+                };
+                if has("apiGroups", &["apps", "*"]) && has("verbs", &WRITES) {
+                    rules.push(rule.clone());
+                }
+            }
+        }
+        rules
+    };
+    let all = build(&cluster, "default").await;
+    assert_eq!(
+        rules_that_write(&all).len(),
+        1,
+        "so the question is a good one"
+    );
+    let alone = build(&cluster, "admission-only").await;
+    assert_eq!(rules_that_write(&alone), Vec::<Value>::new());
+    let kinds = kinds_of(&alone);
+    for needed in ["MutatingAdmissionPolicy", "ProbePolicy", "Deployment"] {
+        assert!(kinds.contains(&needed), "{needed}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -156,14 +156,6 @@ fn without_startup_and_readiness_probe_nothing_is_seen() {
 
 #[test]
 fn a_restart_keeps_the_life_before_and_forgets_what_came_before_that() {
-    let ended = |started: i64, finished: i64, view: ContainerView| ContainerView {
-        last_life: Some(Life {
-            started_at: at(started),
-            finished_at: at(finished),
-            ..Life::default()
-        }),
-        ..view
-    };
     let mut watch = Watch::default();
     watch.tell(1, true, &guarded(0, false), None);
     watch.tell(61, true, &ended(0, 60, guarded(61, false)), None);
@@ -176,4 +168,51 @@ fn a_restart_keeps_the_life_before_and_forgets_what_came_before_that() {
     };
     watch.tell(183, true, &waiting, None);
     assert_eq!(watch.seen(), [starting(122)]);
+}
+
+fn ended(started: i64, finished: i64, view: ContainerView) -> ContainerView {
+    ContainerView {
+        last_life: Some(Life {
+            started_at: at(started),
+            finished_at: at(finished),
+            ..Life::default()
+        }),
+        ..view
+    }
+}
+
+fn was_ready(pod: &PodView) -> bool {
+    let view = &pod.containers[NAME];
+    pod.was_ready(view, view.last_life.as_ref().unwrap())
+}
+
+/// A fast restart is published at once with the next readiness, so the condition never shows the False between.
+#[test]
+fn a_life_that_was_seen_ready_was_ready_whatever_the_condition_says_now() {
+    let mut watch = Watch::default();
+    watch.tell(2, true, &readied(0, true), Some((true, 1)));
+    let next = ended(0, 15, readied(16, true));
+    watch.tell(17, true, &next, Some((true, 16)));
+    assert!(was_ready(watch.last.as_ref().unwrap()));
+    // The life after the next one was never seen ready.
+    watch.tell(
+        33,
+        true,
+        &ended(20, 31, readied(32, true)),
+        Some((true, 32)),
+    );
+    assert!(!was_ready(watch.last.as_ref().unwrap()));
+}
+
+#[test]
+fn a_turn_to_ready_within_the_last_life_is_left_from_it() {
+    let told_at = |turn| {
+        let mut watch = Watch::default();
+        let next = ended(0, 15, readied(16, true));
+        watch.tell(17, true, &next, Some((true, turn)));
+        was_ready(watch.last.as_ref().unwrap())
+    };
+    assert!(told_at(0) && told_at(14));
+    assert!(!told_at(15), "the next life may have been ready by then");
+    assert!(!told_at(16) && !told_at(-1));
 }
