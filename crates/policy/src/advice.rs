@@ -42,10 +42,11 @@ pub struct AdviceRule {
 }
 
 /// All rules, in the order in which their advice is given: the cause first, the load behind it after.
-pub const ADVICE_RULES: [AdviceRule; 17] = [
+pub const ADVICE_RULES: [AdviceRule; 18] = [
     cures::STARTUP_BUDGET,
     cures::STEADY_TIMEOUT,
     cures::STEADY_HANG,
+    cures::UNGUARDED_START,
     cures::HANDLER_DRIFT,
     cures::WRONG_PROBE,
     cures::OUT_OF_MEMORY,

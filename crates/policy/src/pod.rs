@@ -11,6 +11,7 @@ use crate::evidence::{Complaint, Handler, LastWords, Quantity, Quote, Told, Trou
 use crate::starts::ProgramSum;
 use crate::window::LifeWindow;
 
+mod confirmed;
 mod project;
 mod witness;
 
@@ -302,6 +303,15 @@ impl PodView {
                 .is_some_and(|turned| turned.tells_ready(life))
         };
         container.has_readiness && (seen || turned())
+    }
+
+    /// Whether the container is known never to have been ready in this life: the pod's condition has been False since before it.
+    #[must_use]
+    pub fn was_never_ready_in(&self, container: &ContainerView, life: &Life) -> bool {
+        let turned = self.ready_turned.filter(|turned| !turned.ready);
+        let since_before =
+            turned.is_some_and(|turned| turned.at.duration_since(life.started_at) <= PUBLISHED);
+        container.has_readiness && since_before && !container.seen_ready.contains(&life.started_at)
     }
 }
 

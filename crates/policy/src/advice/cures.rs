@@ -90,6 +90,22 @@ pub(super) const STEADY_HANG: AdviceRule = AdviceRule {
     },
 };
 
+pub(super) const UNGUARDED_START: AdviceRule = AdviceRule {
+    id: "unguarded-start",
+    threshold: "verdict Unknown, because liveness killed it and may never have been answered behind a startup probe",
+    data: "Killing events, the pod's own probes, what was seen of the start",
+    citation: "kubernetes/kubernetes#142305, kubernetes/kubernetes#141155",
+    check: |facts| {
+        let Why::Unknown(Undecided::Unguarded(_)) = &facts.diagnosis.why else {
+            return None;
+        };
+        let budget = facts.view.guard().budget_seconds()?;
+        Some(format!(
+            "A longer startup budget changes nothing. A kubelet (1.35 and newer) that restarts takes a starting container for started, so liveness kills it once; drain a node before its kubelet is restarted. livenessProbe.initialDelaySeconds {budget} guards the start in that case too, at the price of noticing a hang in that time late."
+        ))
+    },
+};
+
 pub(super) const HANDLER_DRIFT: AdviceRule = AdviceRule {
     id: "handler-drift",
     threshold: "verdict HandlerDrift",

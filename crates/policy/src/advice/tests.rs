@@ -105,6 +105,11 @@ fn every_cause_has_its_cure_and_no_other() {
             &["steady-hang"],
         ),
         (
+            "Unknown, unguarded",
+            Why::Unknown(Undecided::Unguarded(kill(Some(Answer::Refused)))),
+            &["unguarded-start"],
+        ),
+        (
             "HandlerDrift",
             Why::HandlerDrift {
                 kill: kill(None),

@@ -8,7 +8,8 @@ use crate::observation::Sample;
 use crate::pod::{ContainerView, Life, PodView};
 use crate::verdict::{Confidence, Verdict};
 
-/// A start is recorded with the count of its time, so one that was seen later than this after its outcome is not recorded.
+/// A start is recorded with the count of its time, so one that was seen later than this after its outcome could be known is not
+/// recorded.
 const FRESH: SignedDuration = SignedDuration::from_mins(2);
 
 /// The container's runs, and what is known of their time.
@@ -40,12 +41,16 @@ pub(crate) fn measured(runs: &Runs<'_>, before: &Starts) -> Vec<Start> {
             continue;
         };
         let healthy = view.seen.iter().filter_map(|seen| {
+            let known_for = pod.start_known_for(view, seen, runs.now)?;
             let (at, by) = seen.healthy_at?;
-            Some((seen.started_at, at, by, Outcome::Healthy))
+            Some((known_for, (seen.started_at, at, by, Outcome::Healthy)))
         });
-        for (started_at, at, measured_by, outcome) in healthy.chain(runs.ended(pod, view)) {
+        let ended = runs
+            .ended(pod, view)
+            .map(|ended| (runs.now.duration_since(ended.1), ended));
+        for (known_for, (started_at, at, measured_by, outcome)) in healthy.chain(ended) {
             let lived = at.duration_since(started_at);
-            let seen_late = runs.now.duration_since(at) > FRESH;
+            let seen_late = known_for > FRESH;
             if seen_late || lived.is_negative() {
                 continue;
             }

@@ -264,6 +264,10 @@ impl Judging<'_> {
             Why::ProbeNeverSucceeds { kill, because }
         } else if self.during_start(probe) {
             Why::StartupKill(kill)
+        } else if self.pod.may_have_been_unguarded(self.view, self.life) {
+            return Diagnosis::unknown(Undecided::Unguarded(kill));
+        } else if self.may_be_prolonged(probe) {
+            return Diagnosis::unknown(Undecided::Prolonged(kill));
         } else {
             Why::SteadyStateKill(kill)
         };
@@ -280,6 +284,20 @@ impl Judging<'_> {
             }
             (FailedProbe::Liveness, _) => false,
         }
+    }
+
+    /// Whether this may be a start that a restart of the kubelet prolonged, for it forgets failures (K15): later than a kill of a
+    /// start, and never ready.
+    fn may_be_prolonged(&self, probe: FailedProbe) -> bool {
+        let guard = matches!(self.view.guard(), StartGuard::Liveness(_));
+        let later = self
+            .window
+            .is_some_and(|window| self.life.length() > window.latest);
+        guard
+            && probe == FailedProbe::Liveness
+            && later
+            && self.life.length() <= LONGEST_START
+            && self.pod.was_never_ready_in(self.view, self.life)
     }
 
     /// Whether the probe may never have succeeded in this life: it would have been killed earlier,

@@ -108,6 +108,11 @@ impl Diagnosis {
                 Some(since) => format!("It runs since {since} and is ready."),
                 None => "It has ended successfully.".to_owned(),
             }],
+            Why::Unknown(why @ (Undecided::Unguarded(kill) | Undecided::Prolonged(kill))) => {
+                let mut lines = kill_says(kill, view);
+                lines.push(unknown_says(why));
+                lines
+            }
             Why::Unknown(why) => vec![unknown_says(why)],
         }
     }
@@ -239,6 +244,8 @@ fn unknown_says(why: &Undecided) -> String {
         ),
         Undecided::WasReady => "The length of the run fits a kill during the start, but it was ready in that run, and no event says what ended it.".to_owned(),
         Undecided::HealthyNow => "The length of the run fits a kill during the start, but no event says so, and it is healthy now.".to_owned(),
+        Undecided::Unguarded(_) => "Nothing shows that liveness was ever answered in that run: it may have hung just after its start, or its start was never guarded, as when the kubelet restarts meanwhile and takes it for started.".to_owned(),
+        Undecided::Prolonged(_) => "It was never ready in that run, but liveness killed it later than it kills a start: it may have hung later, or the kubelet restarted meanwhile, which begins the count of failures anew.".to_owned(),
         Undecided::EndedItself { window } => match window {
             Some(window) => format!(
                 "No event says that a probe killed it, and its run does not have the length of a kill during the start ({} to {}).",

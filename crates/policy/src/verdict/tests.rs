@@ -2,7 +2,8 @@ use jiff::{SignedDuration, Timestamp};
 use probepilot_kubelet::Timings;
 
 use super::{Confidence, Finding, Verdict, judge};
-use crate::pod::{ContainerView, FailedProbe, KillingEvent, Life, PodView};
+use crate::pod::{ContainerView, FailedProbe, KillingEvent, Life, PodView, SeenStart};
+use crate::starts::MeasuredBy;
 use crate::testing::{at, timings};
 
 /// When every life of these tests begins.
@@ -95,6 +96,17 @@ fn verdicts() {
         view
     };
     let guarded = |length| startup_probe(lived(length), timings(0, 10, 10, 12));
+    let began = |second, view: ContainerView| ContainerView {
+        seen: vec![SeenStart {
+            started_at: at(BORN),
+            healthy_at: Some((at(BORN + second), MeasuredBy::Started)),
+        }],
+        ..view
+    };
+    let readied = |view: ContainerView| ContainerView {
+        seen_ready: vec![at(BORN)],
+        ..view
+    };
     let grace = |seconds, view: ContainerView| ContainerView {
         probe_grace_seconds: Some(seconds),
         ..view
@@ -125,8 +137,32 @@ fn verdicts() {
             Proven,
         ),
         (
-            "with a startup probe a liveness kill is after the start",
-            event(guarded(125), Liveness, BORN + 120),
+            "with a startup probe a liveness kill is after the start, when it has answered meanwhile",
+            event(guarded(165), Liveness, BORN + 162),
+            SteadyStateKill,
+            Proven,
+        ),
+        (
+            "by then it may never have: a restarted kubelet takes a start for done (K20)",
+            event(guarded(165), Liveness, BORN + 161),
+            Unknown,
+            Confidence::None,
+        ),
+        (
+            "it was seen to start so early that it has answered",
+            event(began(30, guarded(65)), Liveness, BORN + 62),
+            SteadyStateKill,
+            Proven,
+        ),
+        (
+            "it was seen to be started, but liveness may never have been answered",
+            event(began(30, guarded(65)), Liveness, BORN + 61),
+            Unknown,
+            Confidence::None,
+        ),
+        (
+            "it was seen ready in that life",
+            event(readied(began(30, guarded(65))), Liveness, BORN + 45),
             SteadyStateKill,
             Proven,
         ),

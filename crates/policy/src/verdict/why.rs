@@ -91,7 +91,8 @@ impl Why {
             Self::StartupKill(kill)
             | Self::SteadyStateKill(kill)
             | Self::HandlerDrift { kill, .. }
-            | Self::ProbeNeverSucceeds { kill, .. } => Some(kill),
+            | Self::ProbeNeverSucceeds { kill, .. }
+            | Self::Unknown(Undecided::Unguarded(kill) | Undecided::Prolonged(kill)) => Some(kill),
             _ => None,
         }
     }
@@ -199,6 +200,10 @@ pub enum Undecided {
     WasReady,
     /// The length fits a kill during the start, but it is healthy now and no event speaks.
     HealthyNow,
+    /// Liveness killed it, and may never have been answered in that life though a startup probe was to hold it back.
+    Unguarded(ProbeKill),
+    /// Liveness killed it later than it kills a start, but it was never ready in that life.
+    Prolonged(ProbeKill),
     /// It ended by itself after the start.
     EndedItself {
         /// Lengths that a kill during the start gives, where a probe can kill.

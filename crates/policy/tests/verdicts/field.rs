@@ -7,8 +7,8 @@ use crate::builder::{Case, NAME, REFUSED, SILENT, check, lived};
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn kills() {
-    use Confidence::{Inferred, InferredTwice, Proven};
-    use Verdict::{StartupKill, SteadyStateKill};
+    use Confidence::{Inferred, InferredTwice, None, Proven};
+    use Verdict::{StartupKill, SteadyStateKill, Unknown};
     let combined = format!(
         "(combined from similar events): Container {NAME} failed liveness probe, will be restarted"
     );
@@ -252,12 +252,49 @@ fn kills() {
         ),
         (
             "liveness behind a startup probe",
-            lived(125, 1, "Error")
+            lived(1250, 1, "Error")
                 .startup([0, 10, 1, 12])
                 .killed_by("liveness", 2),
             SteadyStateKill,
             Proven,
             "the liveness probe failed",
+        ),
+        (
+            "the kubelet restarted, so liveness counted anew: never ready, killed late",
+            lived(90, 1, "Error")
+                .unready_before_end(500)
+                .killed_by("liveness", 2),
+            Unknown,
+            None,
+            "begins the count of failures anew",
+        ),
+        (
+            "killed as late, but it was ready",
+            lived(90, 1, "Error")
+                .unready_before_end(10)
+                .killed_by("liveness", 2),
+            SteadyStateKill,
+            Proven,
+            "was ready in that run",
+        ),
+        (
+            "a standby that is never ready hangs after an hour",
+            lived(3600, 1, "Error")
+                .unready_before_end(5000)
+                .killed_by("liveness", 2),
+            SteadyStateKill,
+            Proven,
+            "does not fit",
+        ),
+        (
+            "kubernetes#142305: the kubelet restarted during the start and took it for started",
+            lived(65, 1, "Error")
+                .startup([0, 10, 1, 12])
+                .unhealthy("Liveness", REFUSED)
+                .killed_by("liveness", 2),
+            Unknown,
+            None,
+            "takes it for started",
         ),
         (
             "ready in that life, then killed",

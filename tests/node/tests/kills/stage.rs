@@ -190,7 +190,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Nothing was written, and no need is remembered.
-    async fn untouched(&self, status: &ProbePolicyStatus) {
+    pub async fn untouched(&self, status: &ProbePolicyStatus) {
         let name = self.case.name;
         assert_eq!(self.generation().await, 1, "{name}: nothing is written");
         assert_eq!((status.raises, &status.last_write), (None, &None), "{name}");
@@ -236,12 +236,12 @@ impl<'a> Stage<'a> {
         policy.status.unwrap_or_default()
     }
 
-    async fn generation(&self) -> i64 {
+    pub async fn generation(&self) -> i64 {
         let deployment = self.deployments.get(self.case.name).await.unwrap();
         deployment.metadata.generation.unwrap()
     }
 
-    async fn listed(&self) -> Vec<Pod> {
+    pub async fn listed(&self) -> Vec<Pod> {
         let mine = ListParams::default().labels(&format!("app={}", self.case.name));
         let mut pods = self.pods.list(&mine).await.unwrap().items;
         pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());

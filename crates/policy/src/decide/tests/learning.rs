@@ -4,7 +4,7 @@ use probepilot_api::{BudgetSource, StartOutcome};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::pod::{ContainerView, Life, SeenStart};
+use crate::pod::{ContainerView, FailedProbe, KillingEvent, Life, SeenStart};
 use crate::starts::{MeasuredBy, ProgramSum};
 use crate::testing::{CONTAINER, World, at, chart, in_sync, killed_pod, spec, timings};
 use crate::{Action, Decision, PodView, Workload};
@@ -82,6 +82,96 @@ fn a_start_is_recorded_once_with_what_is_known_of_it() {
         [],
         "nobody knows the count of that time any more"
     );
+}
+
+/// The pod of `world` behind a startup probe that was seen to be done just now; liveness 30/10/10/2, no readiness probe.
+fn taken_for_started(world: &World) -> PodView {
+    let mut pod = pod(world, "lbc-1", 31);
+    let view = pod.containers.get_mut(CONTAINER).unwrap();
+    view.startup = Some(timings(0, 10, 10, 30));
+    view.has_readiness = false;
+    view.seen[0].healthy_at = Some((world.now, MeasuredBy::Started));
+    pod
+}
+
+#[test]
+fn started_is_believed_once_liveness_would_have_killed_it() {
+    let mut world = world(json!({"mode": "Observe"}));
+    world.pods = vec![taken_for_started(&world)];
+    // 30 s until liveness kills what never answers it, a second for rounding, 2 s and no grace for the kill.
+    for seconds in [0, 33] {
+        world.pass(seconds);
+        world.step_at(3_000);
+        assert_eq!(world.status.starts, [], "after {seconds} s");
+    }
+    world.pass(1);
+    world.step_at(3_000);
+    let [record] = world.status.starts.as_slice() else {
+        panic!("{:?}", world.status.starts);
+    };
+    assert_eq!(
+        (record.seconds, record.measured_by),
+        (31, MeasuredBy::Started)
+    );
+}
+
+#[test]
+fn started_is_believed_at_once_when_it_was_ready_since() {
+    let mut world = world(json!({"mode": "Observe"}));
+    let mut pod = taken_for_started(&world);
+    let view = pod.containers.get_mut(CONTAINER).unwrap();
+    view.seen_ready = vec![view.seen[0].started_at];
+    for (has_readiness, recorded) in [(false, 0), (true, 1)] {
+        let view = pod.containers.get_mut(CONTAINER).unwrap();
+        view.has_readiness = has_readiness;
+        world.pods = vec![pod.clone()];
+        world.step_at(3_000);
+        assert_eq!(
+            world.status.starts.len(),
+            recorded,
+            "readiness probe: {has_readiness}"
+        );
+    }
+}
+
+/// As after a restart of the kubelet (K20): the start was none, and its kill asks for nothing.
+#[test]
+fn a_start_that_only_the_kubelet_took_for_done_is_neither_recorded_nor_raised_for() {
+    let mut world = world(json!({}));
+    let mut pod = taken_for_started(&world);
+    let view = pod.containers.get_mut(CONTAINER).unwrap();
+    let begun = view.seen[0].started_at;
+    view.last_life = Some(Life {
+        started_at: begun,
+        finished_at: world.now + jiff::SignedDuration::from_secs(29),
+        exit_code: 1,
+        reason: "Error".to_owned(),
+        ..Life::default()
+    });
+    let killed_at = world.now + jiff::SignedDuration::from_secs(28);
+    view.kills = Some(vec![KillingEvent {
+        probe: FailedProbe::Liveness,
+        first_at: killed_at,
+        last_at: killed_at,
+        count: 1,
+    }]);
+    view.restart_count = 1;
+    view.running_since = Some(world.now + jiff::SignedDuration::from_secs(30));
+    view.started = Some(false);
+    view.ready = false;
+    world.pods = vec![pod];
+    world.pass(60);
+    let decision = world.step_at(3_000);
+    assert_eq!(world.status.starts, []);
+    assert_eq!(world.status.verdict.as_deref(), Some("Unknown"));
+    assert_eq!((decision.action, world.status.raises), (Action::None, None));
+    let rules: Vec<_> = world
+        .status
+        .advice
+        .iter()
+        .map(|one| one.rule.as_str())
+        .collect();
+    assert_eq!(rules, ["unguarded-start"]);
 }
 
 #[test]
