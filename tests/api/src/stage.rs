@@ -25,9 +25,11 @@ use crate::proxy::{Proxy, Seen as Request, mutates};
 mod killed;
 mod shown;
 mod started;
+mod stuck;
 
 pub use killed::{Killed, get};
 pub use shown::{Shown, chart_liveness, deployment, shown, web};
+pub use stuck::{daemon, stateful, threshold, uid};
 
 /// How long anything may take that should come at once. Far below the operator's own retries of minutes.
 pub const PATIENCE: Duration = Duration::from_secs(50);

@@ -82,14 +82,25 @@ impl Stage {
     /// The kubelet says that it kills container `a` because of its liveness probe, and then that its
     /// life of so many seconds has ended. Gives when.
     pub async fn killed(&self, pod: &Killed, lived: i64) -> Timestamp {
+        self.killed_by("liveness", pod, lived).await
+    }
+
+    /// The same because of its `probe`, liveness or startup.
+    pub async fn killed_by(&self, probe: &str, pod: &Killed, lived: i64) -> Timestamp {
         let now = Timestamp::from_second(Timestamp::now().as_second()).expect("a time");
-        let event = json!({"metadata": {"name": format!("{}.{}", pod.name, now.as_second())},
+        self.scene
+            .create::<Event>(self.killing(pod, probe, now))
+            .await;
+        self.ended(pod, lived, json!({})).await
+    }
+
+    /// The kubelet's event that it kills container `a` because of its `probe`.
+    pub(super) fn killing(&self, pod: &Killed, probe: &str, at: Timestamp) -> Value {
+        json!({"metadata": {"name": format!("{}.{}", pod.name, at.as_second())},
             "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": pod.name, "namespace": self.scene.ns(),
                 "uid": pod.uid, "fieldPath": "spec.containers{a}"},
-            "reason": "Killing", "message": "Container a failed liveness probe, will be restarted", "type": "Normal",
-            "source": {"component": "kubelet", "host": "node"}, "firstTimestamp": now, "lastTimestamp": now, "count": 1});
-        self.scene.create::<Event>(event).await;
-        self.ended(pod, lived, json!({})).await
+            "reason": "Killing", "message": format!("Container a failed {probe} probe, will be restarted"), "type": "Normal",
+            "source": {"component": "kubelet", "host": "node"}, "firstTimestamp": at, "lastTimestamp": at, "count": 1})
     }
 
     /// Container `a` is healthy.

@@ -1,9 +1,9 @@
 //! Deployments as tests write them, and their probes as tests compare them.
 
-use k8s_openapi::api::apps::v1::Deployment;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-/// The probes of a Deployment's container, as `initialDelay/period/timeout/failureThreshold path:port`; empty without the
+/// The probes of a workload's container, as `initialDelay/period/timeout/failureThreshold path:port`; empty without the
 /// probe. Other handlers than httpGet are shown as JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
@@ -28,8 +28,8 @@ pub fn shown(startup: &str, liveness: &str, generation: i64) -> Shown {
 impl Shown {
     /// The probes of one container.
     #[must_use]
-    pub fn of(deployment: &Deployment, container: &str) -> Self {
-        let json = serde_json::to_value(deployment).expect("JSON");
+    pub fn of(workload: &impl Serialize, container: &str) -> Self {
+        let json = serde_json::to_value(workload).expect("JSON");
         let containers = json["spec"]["template"]["spec"]["containers"].as_array();
         let mut containers = containers.into_iter().flatten();
         let found = containers.find(|one| one["name"] == container);
@@ -37,7 +37,9 @@ impl Shown {
         Self {
             startup: show(&found["startupProbe"]),
             liveness: show(&found["livenessProbe"]),
-            generation: deployment.metadata.generation.expect("a generation"),
+            generation: json["metadata"]["generation"]
+                .as_i64()
+                .expect("a generation"),
         }
     }
 }
