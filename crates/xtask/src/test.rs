@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use probepilot_test_cluster::{Cluster, ClusterName, ClusterOptions, Progress};
+use probepilot_test_cluster::{Cluster, ClusterName, ClusterOptions, OwnerTools, Progress};
 
 /// The cluster that all tests share.
 const CLUSTER: &str = "test";
@@ -47,7 +47,10 @@ impl Test {
         let options = ClusterOptions::new(cluster.clone());
         eprintln!("==> starting cluster {CLUSTER}");
         Cluster::start(&options, &Progress::stderr()).await?;
-        let tested = self.tests();
+        // Here, where its progress is seen, and not in the test that needs it.
+        let tested = OwnerTools::build(&Progress::stderr())
+            .map_err(Into::into)
+            .and_then(|_| self.tests());
         if !self.keep {
             eprintln!("==> stopping cluster {CLUSTER}");
             Cluster::stop_named(&cluster).await?;

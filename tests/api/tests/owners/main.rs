@@ -1,0 +1,60 @@
+//! Real owners of a workload, each at its own work, with a policy beside it: Helm 3, Helm 4 and Flux.
+//!
+//! What counts is the generation of the Deployment and its rollouts: each has a cause, and none is a fight.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod feed;
+mod flux;
+mod helm;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use probepilot_test_api::stage::{Stage, until};
+use probepilot_test_cluster::wait::Seen;
+use probepilot_test_cluster::{OwnerTools, Progress};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+/// Liveness as the chart and the manifests declare it.
+const DECLARED: &str = "30/10/10/2 /healthz:61779";
+/// Liveness as [`rung`] wants it.
+const WANTED: &str = "60/10/30/6 /healthz:61779";
+
+/// The owners, built once for all tests of this process.
+async fn tools() -> &'static OwnerTools {
+    static BUILT: OnceCell<OwnerTools> = OnceCell::const_new();
+    let build = || async {
+        let built = tokio::task::spawn_blocking(|| OwnerTools::build(&Progress::stderr())).await;
+        built.unwrap().unwrap()
+    };
+    BUILT.get_or_init(build).await
+}
+
+/// A rule that asks for liveness timings, which every owner here declares.
+fn rung(stage: &Stage) -> Value {
+    json!({"rules": [{"count": {"resource": "configmaps", "namespace": stage.scene.ns()}, "steps": [
+        {"atLeast": 0, "livenessProbe": {"initialDelaySeconds": 60, "periodSeconds": 10, "timeoutSeconds": 30, "failureThreshold": 6}}]}]})
+}
+
+/// How often the template of `web` changed: the revision that the Deployment controller gave it last.
+async fn rollouts(stage: &Stage) -> u32 {
+    let look = || async {
+        let web = stage.scene.api::<Deployment>().get("web").await?;
+        let observed = web.status.and_then(|status| status.observed_generation);
+        let annotations = web.metadata.annotations.unwrap_or_default();
+        let revision = annotations
+            .get("deployment.kubernetes.io/revision")
+            .cloned();
+        Ok::<_, kube::Error>(match revision {
+            Some(revision) if observed == web.metadata.generation => Seen::Done(revision),
+            other => Seen::NotYet(format!("{other:?}")),
+        })
+    };
+    let revision = until("the Deployment controller's revision", look).await;
+    revision.parse().unwrap()
+}
