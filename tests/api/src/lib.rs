@@ -12,6 +12,7 @@
 )]
 
 pub mod crd;
+pub mod process;
 pub mod program;
 pub mod proxy;
 pub mod stage;

@@ -12,20 +12,20 @@
 )]
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::api::events::v1::Event as Told;
 use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams};
 use probepilot_api::{BASELINE_ANNOTATION, ProbePolicyStatus};
+use probepilot_test_api::process::{Process, kubeconfig};
 use probepilot_test_api::program::program;
 use probepilot_test_api::proxy::{Moment, Struck};
-use probepilot_test_api::stage::{Shown, Stage, chart_liveness, reason, shown, until, web};
+use probepilot_test_api::stage::{
+    Shown, Stage, chart_liveness, reason, shown, stateful, threshold, uid, until, web,
+};
 use probepilot_test_cluster::wait::Seen;
 use serde_json::{Value, json};
 
@@ -42,6 +42,8 @@ enum Story {
     Kill,
     /// The owner's liveness probe asks another path.
     Handler,
+    /// A Killing event of a pod that no rollout replaces: it is deleted after the write.
+    Stuck,
 }
 
 /// The end that every run must come to.
@@ -51,67 +53,15 @@ struct End {
     budgets: (i64, i64),
     /// Reason of the event about it.
     told: &'static str,
-}
-
-/// A process of the operator; none is left behind.
-#[derive(Clone)]
-struct Process(Arc<Mutex<Option<Child>>>);
-
-impl Process {
-    /// Not started yet, so that a trap can hold it before its first request.
-    fn new() -> Self {
-        Self(Arc::default())
-    }
-
-    async fn start(&self, stage: &Stage) {
-        let program = program().await;
-        let kubeconfig = kubeconfig(stage);
-        let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "x",
-            "clusters": [{"name": "x", "cluster": {"server": stage.proxy.url()}}], "users": [{"name": "x", "user": {}}],
-            "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x", "namespace": stage.scene.ns()}}]});
-        fs::write(&kubeconfig, config.to_string()).expect("a kubeconfig");
-        let mut child = self.0.lock().expect("the process");
-        let started = Command::new(program)
-            .args([
-                "run",
-                "--leader-elect=false",
-                "--listen=127.0.0.1:0",
-                "--count-interval=1s",
-                "--instance=crash",
-            ])
-            .args(["--namespace", stage.scene.ns()])
-            .arg("--kubeconfig")
-            .arg(kubeconfig)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        *child = Some(started.expect("the operator"));
-    }
-
-    /// SIGKILL; returns when it is dead.
-    fn kill(&self) {
-        if let Some(mut child) = self.0.lock().expect("the process").take() {
-            child.kill().expect("killed");
-            child.wait().expect("dead");
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if Arc::strong_count(&self.0) == 1 {
-            self.kill();
-        }
-    }
-}
-
-fn kubeconfig(stage: &Stage) -> PathBuf {
-    std::env::temp_dir().join(format!("{}.kubeconfig", stage.scene.ns()))
+    /// UID of the pod that is deleted, where one is.
+    deleted: Option<String>,
 }
 
 /// Prepares what happens in `story` and says where it must end.
 async fn prepare(stage: &Stage, story: Story) -> End {
+    if let Story::Stuck = story {
+        return prepare_stuck(stage).await;
+    }
     let manifest = match story {
         Story::Kill => {
             let mut object = web(chart_liveness("/healthz"));
@@ -120,7 +70,9 @@ async fn prepare(stage: &Stage, story: Story) -> End {
                 json!([{"name": "probepilot.test/never"}]);
             object
         }
-        Story::Raise | Story::Lower | Story::Handler => web(chart_liveness("/healthz")),
+        Story::Raise | Story::Lower | Story::Handler | Story::Stuck => {
+            web(chart_liveness("/healthz"))
+        }
     };
     stage
         .kubectl(&["apply", "-f", "-"], &manifest)
@@ -134,6 +86,7 @@ async fn prepare(stage: &Stage, story: Story) -> End {
                 probes: first("0/10/10/7 /healthz:61779", LIVENESS, 2),
                 budgets: (40, 60),
                 told: "ProbesRaised",
+                deleted: None,
             }
         }
         Story::Lower => {
@@ -147,6 +100,7 @@ async fn prepare(stage: &Stage, story: Story) -> End {
                 probes: first("0/10/10/7 /healthz:61779", LIVENESS, 3),
                 budgets: (600, 60),
                 told: "ProbesLowered",
+                deleted: None,
             }
         }
         Story::Kill => {
@@ -157,6 +111,7 @@ async fn prepare(stage: &Stage, story: Story) -> End {
                 probes: first("0/10/10/7 /healthz:61779", LIVENESS, 2),
                 budgets: (40, 60),
                 told: "ProbesRaised",
+                deleted: None,
             }
         }
         Story::Handler => {
@@ -170,8 +125,24 @@ async fn prepare(stage: &Stage, story: Story) -> End {
                 probes: first("0/10/10/7 /livez:61779", "30/10/10/2 /livez:61779", 4),
                 budgets: (60, 60),
                 told: "ProbeFollowed",
+                deleted: None,
             }
         }
+        Story::Stuck => unreachable!("prepared above"),
+    }
+}
+
+/// A StatefulSet whose only pod was killed and is replaced by nobody else.
+async fn prepare_stuck(stage: &Stage) -> End {
+    stage.applied(&stateful(&json!({"type": "OnDelete"}))).await;
+    let pod = stage.pod_after("web-0", "").await;
+    stage.create_policy(stage.only_kills("StatefulSet")).await;
+    stage.kill_first_life(&pod, false).await;
+    End {
+        probes: shown("0/10/10/13 /healthz:61779", LIVENESS, 2),
+        budgets: (40, 120),
+        told: "ProbesRaised",
+        deleted: Some(uid(&pod)),
     }
 }
 
@@ -229,7 +200,11 @@ async fn kill_the_start(stage: &Stage) {
 fn is_over(status: &ProbePolicyStatus, end: &End) -> bool {
     let memory = status.memory.as_ref();
     let write = status.last_write.as_ref();
-    write.and_then(|write| write.generation) == Some(end.probes.generation)
+    let handover = memory.and_then(|memory| memory.handover.as_ref());
+    let replaced = handover.and_then(|handover| handover.replaced.as_ref());
+    let deleted = replaced.map(|replaced| &replaced.uid) == end.deleted.as_ref();
+    deleted
+        && write.and_then(|write| write.generation) == Some(end.probes.generation)
         && memory.is_none_or(|memory| memory.intent.is_none())
         && reason(status, "InSync") == "Covered"
 }
@@ -256,16 +231,21 @@ async fn check(stage: &Stage, end: &End, case: &str) {
         .status("web", case, |status| is_over(status, end))
         .await;
     stage.quiet().await;
-    let deployment: Deployment = stage.get("web").await;
-    assert_eq!(Shown::of(&deployment, "a"), end.probes, "{case}");
+    let kind = if end.deleted.is_some() {
+        "StatefulSet"
+    } else {
+        "Deployment"
+    };
+    let workload = workload(stage, kind).await;
+    assert_eq!(Shown::of(&workload, "a"), end.probes, "{case}");
     let write = status.last_write.clone().unwrap();
     assert_eq!(
         (write.from_seconds, write.to_seconds),
         end.budgets,
         "{case}: {write:?}"
     );
-    let annotations = deployment.metadata.annotations.unwrap();
-    let records: Value = serde_json::from_str(&annotations[BASELINE_ANNOTATION]).unwrap();
+    let annotation = &workload["metadata"]["annotations"][BASELINE_ANNOTATION];
+    let records: Value = serde_json::from_str(annotation.as_str().unwrap()).unwrap();
     let liveness = json!({"initialDelaySeconds": 30, "periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 2});
     assert_eq!(
         records[0]["baseline"],
@@ -273,7 +253,8 @@ async fn check(stage: &Stage, end: &End, case: &str) {
         "{case}: the owner's own"
     );
     assert_eq!(
-        records[0]["written"]["startupProbe"]["failureThreshold"], 7,
+        records[0]["written"]["startupProbe"]["failureThreshold"],
+        1 + end.budgets.1 / 10,
         "{case}"
     );
     assert_eq!(records.as_array().unwrap().len(), 1, "{case}");
@@ -287,7 +268,7 @@ async fn check(stage: &Stage, end: &End, case: &str) {
     let mut told = stage.told(end.told, 2).await;
     told.dedup();
     let expected = [
-        format!("Deployment: {}", write.reason),
+        format!("{kind}: {}", write.reason),
         format!("ProbePolicy: {}", write.reason),
     ];
     // No process tells of a write that was not done, so none tells of one twice.
@@ -303,6 +284,35 @@ async fn check(stage: &Stage, end: &End, case: &str) {
     }
     let story_so_far = told.iter().filter(|note| expected.contains(note)).count();
     assert_eq!(story_so_far, 2, "{case}: {told:#?}");
+    if let Some(deleted) = &end.deleted {
+        check_successor(stage, deleted, case).await;
+    }
+}
+
+/// The target as it is.
+async fn workload(stage: &Stage, kind: &str) -> Value {
+    let json = match kind {
+        "StatefulSet" => {
+            serde_json::to_value(stage.scene.api::<StatefulSet>().get("web").await.unwrap())
+        }
+        _ => serde_json::to_value::<Deployment>(stage.get("web").await),
+    };
+    json.unwrap()
+}
+
+/// The killed pod was deleted, told of on policy and target, and no other pod was.
+async fn check_successor(stage: &Stage, deleted: &str, case: &str) {
+    let pod = stage.pod_after("web-0", deleted).await;
+    assert_eq!(threshold(&pod), 13, "{case}");
+    let created = stage.scene.api::<Event>();
+    let by_its_controller = ListParams::default().fields("reason=SuccessfulCreate");
+    let created = created.list(&by_its_controller).await.unwrap().items;
+    let counts = created.iter().map(|event| event.count.unwrap_or(1));
+    let pods: i32 = counts.sum();
+    assert_eq!(pods, 2, "{case}: pods that the StatefulSet made");
+    let mut told = stage.told("PodReplaced", 2).await;
+    told.dedup();
+    assert_eq!(told.len(), 2, "{case}: {told:#?}");
 }
 
 /// Strikes the n-th call. Whether there was one.
@@ -310,7 +320,7 @@ async fn strike(story: Story, nth: usize, moment: Moment) -> bool {
     let case = format!("{story:?}, killed {moment:?} call {nth}");
     let stage = Stage::new("crash").await;
     let end = prepare(&stage, story).await;
-    let process = Process::new();
+    let process = Process::default();
     let victim = process.clone();
     let struck = stage.proxy.strike(nth, moment, move || victim.kill());
     process.start(&stage).await;
@@ -359,4 +369,9 @@ async fn a_write_because_of_a_kill_survives_every_kill() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_of_the_handler_alone_survives_every_kill() {
     strike_every_call(Story::Handler).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_of_a_stuck_pod_survives_every_kill() {
+    strike_every_call(Story::Stuck).await;
 }

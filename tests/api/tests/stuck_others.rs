@@ -90,7 +90,7 @@ async fn of_a_daemonset_with_on_delete_only_the_killed_pod_is_deleted() {
     let operator = stage.start();
     stage.in_sync("web", "Covered").await;
     // One serves, one was killed after it had served, and one was never healthy.
-    stage.healthy_pod(healthy).await;
+    stage.runs(healthy, true).await.unwrap();
     stage.kill_first_life(was_ready, true).await;
     stage.kill_first_life(killed, false).await;
     stage.told("PodReplaced", 2).await;

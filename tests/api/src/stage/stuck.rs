@@ -99,26 +99,25 @@ impl Stage {
         until(&format!("the pod {name}"), look).await
     }
 
-    /// The pod runs, and is ready since.
-    pub async fn healthy_pod(&self, pod: &Pod) {
-        let since = Timestamp::now() - SignedDuration::from_mins(10);
-        let ready =
-            |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": since});
+    /// The pod runs, and is ready or not since.
+    ///
+    /// # Errors
+    /// When the pod is gone.
+    pub async fn runs(&self, pod: &Pod, ready: bool) -> Result<Pod, kube::Error> {
+        let since = Timestamp::now() - SignedDuration::from_secs(1);
+        let is = if ready { "True" } else { "False" };
+        let condition =
+            |kind: &str| json!({"type": kind, "status": is, "lastTransitionTime": since});
         let status = json!({"status": {
             "phase": "Running", "startTime": since,
-            "conditions": [ready("ContainersReady"), ready("Ready")],
-            "containerStatuses": [{"name": "a", "image": "none", "imageID": "x", "ready": true, "started": true,
+            "conditions": [condition("ContainersReady"), condition("Ready")],
+            "containerStatuses": [{"name": "a", "image": "none", "imageID": "x", "ready": ready, "started": ready,
                 "restartCount": 0, "state": {"running": {"startedAt": since}}}],
         }});
-        self.scene
-            .api::<Pod>()
-            .patch_status(
-                &pod.name_any(),
-                &PatchParams::default(),
-                &Patch::Merge(status),
-            )
+        let api = self.scene.api::<Pod>();
+        let (name, params) = (pod.name_any(), PatchParams::default());
+        api.patch_status(&name, &params, &Patch::Merge(status))
             .await
-            .expect("a status");
     }
 
     /// The kubelet kills the pod's first life of 57 s; `was_ready`: long after it had been ready.
