@@ -2,6 +2,7 @@
 
 mod latency;
 mod memory;
+mod policies;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ pub struct Bench {
 enum Which {
     Latency(latency::Latency),
     Memory(memory::Memory),
+    Policies(policies::Policies),
 }
 
 impl Bench {
@@ -27,6 +29,7 @@ impl Bench {
         match self.which {
             Which::Latency(latency) => Box::pin(latency.run()).await,
             Which::Memory(memory) => Box::pin(memory.run()).await,
+            Which::Policies(policies) => Box::pin(policies.run()).await,
         }
     }
 }

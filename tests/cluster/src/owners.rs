@@ -1,5 +1,5 @@
 //! The tools that own workloads in real clusters, built from source like Kubernetes itself: Helm 3, Helm 4 and Flux's
-//! kustomize-controller. No cluster needs them; tests of living with owners do.
+//! kustomize-controller, and the Lua of Argo CD. No cluster needs them; tests of living with owners do.
 
 use std::path::PathBuf;
 
@@ -49,6 +49,13 @@ const FLUX: Module = Module {
 /// Only its definitions are used: the controller watches all kinds of sources.
 const SOURCE: &str = "github.com/fluxcd/source-controller";
 
+const GLUA: Module = Module {
+    name: "glua",
+    packages: "tool",
+    programs: &[("glua", "glua")],
+    files: &[],
+};
+
 /// Where the built tools are.
 #[derive(Debug, Clone)]
 pub struct OwnerTools {
@@ -58,7 +65,9 @@ pub struct OwnerTools {
     pub helm4: PathBuf,
     /// Flux's kustomize-controller.
     pub kustomize_controller: PathBuf,
-    /// The definitions that it needs, as YAML files.
+    /// The Lua that Argo CD runs health scripts with.
+    pub glua: PathBuf,
+    /// The definitions that kustomize-controller needs, as YAML files.
     pub flux_crds: Vec<PathBuf>,
 }
 
@@ -68,13 +77,14 @@ impl OwnerTools {
     /// # Errors
     /// Go is missing, a module cannot be fetched, or a build fails.
     pub fn build(progress: &Progress) -> Result<Self> {
-        ensure(&[&HELM_3, &HELM_4, &FLUX], progress)?;
+        ensure(&[&HELM_3, &HELM_4, &FLUX, &GLUA], progress)?;
         let flux = FLUX.folder()?;
         let file = |(_, path): &(&str, &str)| flux.join(path.rsplit('/').next().unwrap_or(path));
         Ok(Self {
             helm3: HELM_3.folder()?.join("helm"),
             helm4: HELM_4.folder()?.join("helm"),
             kustomize_controller: flux.join("kustomize-controller"),
+            glua: GLUA.folder()?.join("glua"),
             flux_crds: FLUX.files.iter().map(file).collect(),
         })
     }

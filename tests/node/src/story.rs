@@ -108,6 +108,31 @@ impl Story {
         self.operator_ready().await
     }
 
+    /// Starts one replica with these flags beside the shipped ones, in place of what runs.
+    ///
+    /// # Errors
+    /// When it is not ready in time.
+    pub async fn start_operator(&self, flags: &[&str]) -> Result<()> {
+        self.stop_operator().await?;
+        let shipped = ["run", "--listen=0.0.0.0:8080"];
+        let args: Vec<_> = shipped.iter().chain(flags).collect();
+        let patch = json!([
+            {"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": args},
+            {"op": "replace", "path": "/spec/replicas", "value": 1},
+        ]);
+        let patch = patch.to_string();
+        let patch = [
+            "patch",
+            "deployment/probepilot",
+            "--type=json",
+            "-p",
+            &patch,
+        ];
+        self.kubectl(&[&["-n", SYSTEM][..], &patch].concat())
+            .await?;
+        self.operator_ready().await
+    }
+
     async fn operator_ready(&self) -> Result<()> {
         let rollout = [
             "rollout",

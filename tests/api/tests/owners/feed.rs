@@ -1,4 +1,4 @@
-//! A source for Flux: a folder with one manifest as a tar archive on loopback, as source-controllers serve theirs.
+//! A source for Flux: a folder with manifests as a tar archive on loopback, as source-controllers serve theirs.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -44,10 +44,11 @@ impl Feed {
         }
     }
 
-    /// Serves this manifest from now on. Gives status.artifact of the source that points here.
-    pub fn offer(&self, revision: &str, manifest: &Value) -> Value {
+    /// Serves these manifests from now on. Gives status.artifact of the source that points here.
+    pub fn offer(&self, revision: &str, manifests: &[Value]) -> Value {
         let folder = TempDir::new().unwrap();
-        std::fs::write(folder.path().join("web.yaml"), manifest.to_string()).unwrap();
+        let documents: Vec<_> = manifests.iter().map(Value::to_string).collect();
+        std::fs::write(folder.path().join("web.yaml"), documents.join("\n---\n")).unwrap();
         let archive = run(Command::new("tar")
             .args(["-cz", "-C"])
             .arg(folder.path())

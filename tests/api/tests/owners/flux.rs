@@ -1,4 +1,4 @@
-//! Flux's kustomize-controller applies again at every interval, beside a policy.
+//! Flux's kustomize-controller, fed with manifests by the test.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -7,22 +7,22 @@ use kube::Api;
 use kube::api::{
     ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
 };
-use probepilot_test_api::stage::{Stage, chart_liveness, reason, shown, until, within};
+use probepilot_test_api::stage::{Stage, until, within};
 use probepilot_test_cluster::wait::Seen;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::process::{Child, Command};
 
 use crate::feed::Feed;
-use crate::{DECLARED, WANTED, rollouts, rung, tools};
+use crate::tools;
 
 /// Time between two applies.
 const INTERVAL: &str = "2s";
 /// How long some intervals and what they cause may take.
-const INTERVALS: Duration = Duration::from_secs(90);
+pub const INTERVALS: Duration = Duration::from_secs(90);
 
 /// A running kustomize-controller for the test's namespace, and what it applies there. It ends with this value.
-struct Flux<'a> {
+pub struct Flux<'a> {
     stage: &'a Stage,
     feed: Feed,
     /// What the controller says, shown when the test fails.
@@ -43,8 +43,8 @@ impl Drop for Flux<'_> {
 }
 
 impl<'a> Flux<'a> {
-    /// Begins with release 1 of the manifest and waits until it is applied.
-    async fn start(stage: &'a Stage) -> Self {
+    /// Begins to apply these manifests at every interval; `fields` of the Kustomization's spec come on top.
+    pub async fn start(stage: &'a Stage, fields: &Value, manifests: &[Value]) -> Self {
         let tools = tools().await;
         for file in &tools.flux_crds {
             let file = file.to_str().unwrap();
@@ -80,17 +80,20 @@ impl<'a> Flux<'a> {
         let source = json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "ExternalArtifact", "metadata": {"name": "web"}});
         flux.create("source.toolkit.fluxcd.io", "ExternalArtifact", source)
             .await;
-        let kustomization = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+        let mut kustomization = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
             "metadata": {"name": "web"},
             "spec": {"interval": INTERVAL, "retryInterval": INTERVAL, "prune": true, "targetNamespace": stage.scene.ns(),
                 "sourceRef": {"kind": "ExternalArtifact", "name": "web"}}});
+        for (key, value) in fields.as_object().into_iter().flatten() {
+            kustomization["spec"][key] = value.clone();
+        }
         flux.create(
             "kustomize.toolkit.fluxcd.io",
             "Kustomization",
             kustomization,
         )
         .await;
-        flux.release("1").await;
+        flux.offer("1", manifests).await;
         flux
     }
 
@@ -116,10 +119,10 @@ impl<'a> Flux<'a> {
         until(kind, create).await;
     }
 
-    /// Offers a release of the manifest, and waits until Flux has applied it.
-    async fn release(&self, release: &str) {
-        let artifact = self.feed.offer(release, &manifest(release));
-        let revision = artifact["revision"].clone();
+    /// Offers another version of the manifests. Gives its revision.
+    pub async fn offer(&self, version: &str, manifests: &[Value]) -> String {
+        let artifact = self.feed.offer(version, manifests);
+        let revision = artifact["revision"].as_str().unwrap().to_owned();
         let ready = json!({"type": "Ready", "status": "True", "reason": "Succeeded", "message": "offered",
             "lastTransitionTime": jiff::Timestamp::now(), "observedGeneration": 1});
         let patch = Patch::Merge(json!({"status": {"artifact": artifact, "conditions": [ready]}}));
@@ -127,19 +130,24 @@ impl<'a> Flux<'a> {
             .patch_status("web", &PatchParams::default(), &patch)
             .await
             .unwrap();
-        within(INTERVALS, &format!("release {release}"), || async {
+        revision
+    }
+
+    /// Waits until the Kustomization's status satisfies `wanted`.
+    pub async fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        within(INTERVALS, what, || async {
             let status = self.status().await?;
-            Ok::<_, kube::Error>(if status["lastAppliedRevision"] == revision {
-                Seen::Done(())
+            Ok::<_, kube::Error>(if wanted(&status) {
+                Seen::Done(status)
             } else {
                 Seen::NotYet(status.to_string())
             })
         })
-        .await;
+        .await
     }
 
     /// Deletes what it applies, which its finalizer leaves to the controller, and ends it.
-    async fn stop(self) {
+    pub async fn stop(self) {
         let api = self.api("kustomize.toolkit.fluxcd.io", "Kustomization");
         api.delete("web", &DeleteParams::default()).await.unwrap();
         until("the finalizer is taken off", || async {
@@ -166,7 +174,7 @@ impl<'a> Flux<'a> {
     }
 
     /// Waits until Flux has applied three times more.
-    async fn three_intervals(&self) {
+    pub async fn three_intervals(&self) {
         let before = self.applied().await.unwrap();
         within(INTERVALS, "three intervals", || async {
             let times = self.applied().await? - before;
@@ -178,73 +186,4 @@ impl<'a> Flux<'a> {
         })
         .await;
     }
-}
-
-/// What is in Git: releases differ in the container's environment.
-fn manifest(release: &str) -> Value {
-    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 0,
-        "selector": {"matchLabels": {"app": "web"}},
-        "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [
-            {"name": "a", "image": "none", "env": [{"name": "RELEASE", "value": release}],
-                "livenessProbe": chart_liveness("/healthz")}]}}}})
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn flux_is_left_what_it_declares_and_has_nothing_to_correct() {
-    let stage = Stage::new("owners-flux").await;
-    let flux = Flux::start(&stage).await;
-    stage.enforce(rung(&stage)).await;
-    let operator = stage.start();
-    let given = |generation| shown("0/10/10/12 /healthz:61779", DECLARED, generation);
-    stage.until_shown(given(2)).await;
-    flux.three_intervals().await;
-    assert_eq!(stage.shown().await, given(2), "nothing to correct");
-
-    // Somebody's drift is corrected, which is Flux's own rollout.
-    let drift = json!({"spec": {"template": {"spec": {"containers": [
-        {"name": "a", "env": [{"name": "RELEASE", "value": "drifted"}]}]}}}});
-    stage.edit("web", drift).await;
-    stage.until_probes(given(4)).await;
-    flux.three_intervals().await;
-    flux.release("2").await;
-    flux.three_intervals().await;
-    stage.quiet().await;
-    assert_eq!(stage.shown().await, given(5));
-    assert_eq!(rollouts(&stage).await, 5);
-    operator.stop().await;
-    flux.stop().await;
-    stage.end().await;
-}
-
-/// With Take Flux puts its timings back; the second time ends it, whatever the interval.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_fight_with_flux_ends_after_two_corrections() {
-    let stage = Stage::new("owners-flux-take").await;
-    let flux = Flux::start(&stage).await;
-    let mut fields = rung(&stage);
-    fields["apply"] = json!({"onConflict": "Take"});
-    stage.enforce(fields).await;
-    let operator = stage.start();
-    let told = stage.told("TakenFrom", 1).await;
-    assert!(
-        told[0].contains("from kustomize-controller, which will put its own value back"),
-        "{told:?}"
-    );
-    let wanted = |status: &probepilot_api::ProbePolicyStatus| reason(status, "InSync") == "GivenUp";
-    let status = stage
-        .status_within(INTERVALS, "web", "the end", wanted)
-        .await;
-    assert_eq!(reason(&status, "Contested"), "CorrectedAgain");
-    let ended = shown("", DECLARED, 5);
-    assert_eq!(stage.shown().await, ended);
-    flux.three_intervals().await;
-    assert_eq!(
-        stage.shown().await,
-        ended,
-        "nobody writes any more: {WANTED} twice, {DECLARED} twice"
-    );
-    assert_eq!(rollouts(&stage).await, 5);
-    operator.stop().await;
-    flux.stop().await;
-    stage.end().await;
 }

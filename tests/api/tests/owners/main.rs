@@ -1,6 +1,7 @@
-//! Real owners of a workload, each at its own work, with a policy beside it: Helm 3, Helm 4 and Flux.
+//! Real owners of workloads and policies, each at its own work: Helm 3, Helm 4 and Flux, and Argo CD's Lua.
 //!
-//! What counts is the generation of the Deployment and its rollouts: each has a cause, and none is a fight.
+//! Of workloads the generation and the rollouts count: each has a cause, and none is a fight. Of policies it counts what the
+//! tools take for healthy.
 
 #![allow(
     clippy::expect_used,
@@ -9,8 +10,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod argo;
+mod beside_flux;
 mod feed;
 mod flux;
+mod health;
 mod helm;
 
 use k8s_openapi::api::apps::v1::Deployment;
