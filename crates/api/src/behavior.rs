@@ -50,6 +50,9 @@ pub struct Apply {
 
     /// How timings reach pods: Template patches the workload, which rolls its pods; Admission writes nothing to the workload and gives new pods a startupProbe as they are created, by the MutatingAdmissionPolicy in config/admission (Kubernetes 1.36 or newer). Default: Template.
     pub delivery: Delivery,
+
+    /// What becomes of what was written once the policy is deleted: Keep leaves the probes as they are, gives up every field of them, and annotates the workload with the command that removes them; Restore puts the owner's own values back first, for which the policy carries the finalizer probepilot.dev/restore, and waits while more is needed than they give (see the annotation probepilot.dev/restore-anyway). Default: Keep.
+    pub on_delete: OnDelete,
 }
 
 /// How timings reach pods.
@@ -82,6 +85,16 @@ pub enum OnConflict {
     Take,
     /// Left to every manager.
     Yield,
+}
+
+/// What becomes of what was written once the policy is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum OnDelete {
+    /// The probes stay, and nobody owns them any more.
+    #[default]
+    Keep,
+    /// The owner's own values are put back.
+    Restore,
 }
 
 /// When the operator may write. The words are HorizontalPodAutoscaler's.

@@ -152,6 +152,12 @@ reasons! {
     ReadOnly => InSync False,
     /// More is needed, and the API server refused the write.
     WriteRefused => InSync False,
+    /// The policy is being deleted, and the owner's probes are put back.
+    Restoring => InSync False,
+    /// The policy is being deleted with onDelete Restore, and more is needed than the owner's probes give, or the need is not known; the message says how to go on.
+    RestoreRefused => InSync False,
+    /// The policy is being deleted with onDelete Restore, and an annotation or --read-only forbids to write.
+    RestoreHeld => InSync False,
     /// A write is on its way.
     Writing => InSync False,
     /// The template covers the need; a killed pod that no rollout replaces is deleted, so that a new one gets it.

@@ -19,7 +19,7 @@ mod timings;
 
 pub use behavior::{
     Apply, Behavior, Delivery, GuardProbe, Limits, LowerBehavior, LowerPolicy, OnConflict,
-    RaiseBehavior, RaisePolicy,
+    OnDelete, RaiseBehavior, RaisePolicy,
 };
 pub use conditions::{ConditionStatus, ConditionType, Reason};
 pub use crash_loop::CrashLoop;
@@ -42,6 +42,16 @@ pub const FIELD_MANAGER: &str = "probepilot";
 
 /// Annotation on a workload: what its owner wants and what was written, as JSON.
 pub const BASELINE_ANNOTATION: &str = "probepilot.dev/baseline";
+
+/// Annotation on a workload whose probes were let go and stay as they are: the command that takes them away.
+pub const KEPT_ANNOTATION: &str = "probepilot.dev/kept";
+
+/// Finalizer on a policy with `apply.onDelete: Restore` that has written something.
+pub const RESTORE_FINALIZER: &str = "probepilot.dev/restore";
+
+/// Annotation on a policy with `apply.onDelete: Restore` that is being deleted: any value but `false` puts the
+/// owner's probes back although more is needed than they give, which may begin the crash loop anew.
+pub const RESTORE_ANYWAY_ANNOTATION: &str = "probepilot.dev/restore-anyway";
 
 /// Annotation on a pod that got probes at its admission: `POLICY:REVISION`, more of them behind commas. The
 /// revision is `ProbePair::revision`.

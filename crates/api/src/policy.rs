@@ -107,6 +107,8 @@ pub struct ProbePolicySpec {
     #[serde(default)]
     #[x_kube(validation = Rule::new("self.delivery != 'Admission' || self.onConflict == 'Auto'")
         .message("apply.onConflict is about timings that are declared in the workload, which delivery Admission never writes: leave onConflict out, or set delivery to Template"))]
+    #[x_kube(validation = Rule::new("self.delivery != 'Admission' || self.onDelete == 'Keep'")
+        .message("apply.onDelete Restore puts back what was written to the workload, and delivery Admission writes nothing to it: leave onDelete out (without the policy new pods have the owner's probes), or set delivery to Template"))]
     pub apply: Apply,
 
     /// When the operator may write. Default: raise safely, never lower.

@@ -2,9 +2,9 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
-use kube::{Client, ResourceExt};
-use probepilot_api::{FIELD_MANAGER, ProbePolicy, ProbePolicyStatus};
-use probepilot_policy::{Replace, Workload, Write, patch};
+use kube::{Client, Resource, ResourceExt};
+use probepilot_api::{FIELD_MANAGER, ProbePolicy, ProbePolicyStatus, RESTORE_FINALIZER};
+use probepilot_policy::{Finalizer, Replace, Workload, Write, patch};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -41,18 +41,48 @@ pub async fn write_probes(
         &workload.namespace,
         &api_resource(workload.kind),
     );
-    let params = PatchParams {
+    let patch = Patch::Strategic(&patch);
+    written(api.patch(&workload.name, &ours_alone(), &patch).await)
+}
+
+/// Puts the finalizer of `apply.onDelete: Restore` on a policy, or takes it off. uid and resourceVersion guard
+/// the list of finalizers, which is written whole.
+///
+/// # Errors
+/// When the API server cannot be asked, or fails.
+pub async fn write_finalizer(
+    client: &Client,
+    policy: &ProbePolicy,
+    change: Finalizer,
+) -> Result<Written, kube::Error> {
+    let others = policy.finalizers().iter();
+    let mut finalizers: Vec<_> = others.filter(|one| *one != RESTORE_FINALIZER).collect();
+    let ours = RESTORE_FINALIZER.to_owned();
+    if change == Finalizer::Put {
+        finalizers.push(&ours);
+    }
+    let metadata = json!({
+        "uid": policy.uid(), "resourceVersion": policy.resource_version(), "finalizers": finalizers});
+    let api: Api<ProbePolicy> =
+        Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
+    let patch = Patch::Merge(json!({"metadata": metadata}));
+    written(api.patch(&policy.name_any(), &ours_alone(), &patch).await)
+}
+
+/// Writes of the operator have its own field manager.
+pub(crate) fn ours_alone() -> PatchParams {
+    PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
-    };
-    match api
-        .patch(&workload.name, &params, &Patch::Strategic(&patch))
-        .await
-    {
-        Ok(after) => Ok(Written::Accepted(after.metadata.generation)),
+    }
+}
+
+/// What the answer to a guarded patch says. An object that changed or was created again has another
+/// resourceVersion (S10); one that is away is seen by its watch. Both are settled by looking again.
+pub(crate) fn written<K: Resource>(answer: Result<K, kube::Error>) -> Result<Written, kube::Error> {
+    match answer {
+        Ok(after) => Ok(Written::Accepted(after.meta().generation)),
         Err(kube::Error::Api(refusal)) => match Failure::of_code(refusal.code) {
-            // A workload that changed or was created again has another resourceVersion (S10); one that is
-            // away is seen by the watch. Both are settled by looking again.
             Failure::Conflict | Failure::NotFound => Ok(Written::Outdated),
             Failure::Forbidden | Failure::Invalid => Ok(Written::Refused(refusal.message)),
             _ => Err(kube::Error::Api(refusal)),
@@ -118,10 +148,7 @@ pub async fn write_status(
         {"op": "add", "path": "/status", "value": status},
     ]);
     let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    api.patch_status(&policy.name_any(), &params, &Patch::Json::<()>(operations))
+    let patch = Patch::Json::<()>(operations);
+    api.patch_status(&policy.name_any(), &ours_alone(), &patch)
         .await
 }

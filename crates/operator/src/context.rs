@@ -11,9 +11,10 @@ use crate::admission::{AdmissionPace, Admissions};
 use crate::client::Clients;
 use crate::counts::Counts;
 use crate::events::{PodEvents, Publisher};
+use crate::farewell::Farewells;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
-use crate::policies::{Followed, Policies, PolicyRef, Wake};
+use crate::policies::{Followed, Gone, Policies, PolicyRef, Wake};
 use crate::target::Targets;
 
 /// How the operator works on policies.
@@ -57,6 +58,8 @@ pub struct Context {
     pub publisher: Publisher,
     /// Wakes reconciles.
     pub wake: Wake,
+    /// Workloads to let go.
+    pub farewells: Farewells,
     queue: Mutex<RolloutQueue>,
 }
 
@@ -71,6 +74,7 @@ impl Context {
         store: Store<ProbePolicy>,
         publisher: Publisher,
         wake: Wake,
+        farewells: Farewells,
     ) -> Self {
         let client = clients.api.clone();
         Self {
@@ -92,6 +96,7 @@ impl Context {
             store,
             publisher,
             wake,
+            farewells,
         }
     }
 
@@ -120,13 +125,22 @@ impl Context {
 
     /// Drops whatever is held of a policy that is gone.
     pub fn forget(&self, policy: &PolicyRef) {
-        self.policies.forget(policy);
+        if let Some(gone) = self.policies.forget(policy) {
+            self.bid_farewell(policy, gone);
+        }
         self.queue().leave(&key(policy));
         let namespace = policy.namespace.as_deref().unwrap_or_default();
         self.metrics.forget_policy(namespace, &policy.name);
         self.metrics.policies(self.policies.len());
         self.wake_next();
         self.wake_others(policy, |_| true);
+    }
+
+    /// Lets go what a policy that is gone had written.
+    pub fn bid_farewell(&self, policy: &PolicyRef, gone: Gone) {
+        // A reconcile may hold the entry still.
+        let namespace = policy.namespace.clone().unwrap_or_default();
+        self.farewells.policy(namespace, gone);
     }
 
     /// Gives back a slot of the rollout queue that is not used, to whoever is next.

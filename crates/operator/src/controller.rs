@@ -12,6 +12,7 @@ use probepilot_api::ProbePolicy;
 use crate::client::Clients;
 use crate::context::{Context, PolicyOptions};
 use crate::events::Publisher;
+use crate::farewell::{self, Farewells};
 use crate::metrics::Metrics;
 use crate::policies::{PolicyRef, Wake};
 use crate::reconcile::{Failed, after_failure, reconcile};
@@ -26,6 +27,7 @@ const DEBOUNCE: Duration = Duration::from_millis(50);
 /// Works on policies until the future is dropped.
 pub async fn run(clients: Clients, options: PolicyOptions, metrics: Metrics, publisher: Publisher) {
     let (wake, mut woken) = Wake::channel();
+    let (farewells, leaving) = Farewells::channel();
     let api = policies(&clients.api, options.namespace.as_deref());
     let (store, writer) = reflector::store();
     let events = watcher::watcher(api, watcher::Config::default());
@@ -33,12 +35,12 @@ pub async fn run(clients: Clients, options: PolicyOptions, metrics: Metrics, pub
     let touched = events.reflect(writer).touched_objects();
     let controller = Controller::for_stream(touched, store.clone());
     let context = Arc::new(Context::new(
-        clients, options, metrics, store, publisher, wake,
+        clients, options, metrics, store, publisher, wake, farewells,
     ));
     let config = Config::default()
         .concurrency(CONCURRENCY)
         .debounce(DEBOUNCE);
-    controller
+    let controlling = controller
         .with_config(config)
         .trigger_backoff(trigger_backoff())
         .reconcile_on(futures::stream::poll_fn(move |task| woken.poll_recv(task)))
@@ -46,8 +48,12 @@ pub async fn run(clients: Clients, options: PolicyOptions, metrics: Metrics, pub
         .for_each(|result| {
             let context = Arc::clone(&context);
             async move { note(&context, result) }
-        })
-        .await;
+        });
+    // Neither ends by itself before this replica stops leading.
+    tokio::select! {
+        () = controlling => {}
+        () = farewell::run(&context, leaving) => {}
+    }
 }
 
 fn policies(client: &Client, namespace: Option<&str>) -> Api<ProbePolicy> {

@@ -10,6 +10,7 @@
 //! | [`target`], [`pods`], [`watch`], [`debounce`] | one workload and its pods, watched and projected on arrival |
 //! | [`events`] | Killing events read on demand, the operator's own published |
 //! | [`admission`] | whether new pods get their probes, tried with a canary |
+//! | [`mod@hand_back`], [`farewell`] | what was written is let go, or the owner's probes are put back |
 //! | [`leader`], [`fence`] | one replica works, the others stand by |
 //! | [`run()`], [`kubeconfig`] | from start to shutdown |
 //! | [`server`] | /livez, /readyz and /metrics |
@@ -26,7 +27,9 @@ pub mod debounce;
 pub mod discovery;
 pub mod events;
 pub mod failure;
+pub mod farewell;
 pub mod fence;
+pub mod hand_back;
 pub mod kubeconfig;
 pub mod leader;
 pub mod memory;

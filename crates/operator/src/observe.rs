@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
-use probepilot_api::{Delivery, ProbePolicy, ProbePolicyStatus, RETRY_ANNOTATION};
+use probepilot_api::{
+    Delivery, Mode, ProbePolicy, ProbePolicyStatus, RESTORE_ANYWAY_ANNOTATION, RESTORE_FINALIZER,
+    RETRY_ANNOTATION, TargetRef,
+};
 use probepilot_policy::{
-    Admission, Baseline, Brake, Observation, PodView, Policy, Refusal, Retry, Slot, Support,
+    Admission, Baseline, Brake, Going, Observation, PodView, Policy, Refusal, Retry, Slot, Support,
     Target, Workload, choose, pinned, unread,
 };
 
@@ -30,8 +33,19 @@ pub async fn observe(
     let snapshot = sources.target();
     let (mut container, mut duplicate_of, mut refusal): (_, _, Option<Refusal>) =
         (None, None, None);
+    let mut going = going(object);
     if let Target::Found(workload) = &snapshot.target {
         container = container_of(policy, status, workload);
+        if let Some(name) = container.as_deref().filter(|_| going.deleting) {
+            let (namespace, target) = (object.namespace(), &policy.target);
+            let scaled = Scaled {
+                namespace: &namespace.unwrap_or_default(),
+                target,
+                workload,
+                container: name,
+            };
+            going.successor = successor(&context.store, &scaled);
+        }
         if let Some(name) = &container {
             duplicate_of = older_policy(&context.store, object, workload, name);
         }
@@ -64,10 +78,68 @@ pub async fn observe(
         refusal,
         latency: sources.counts().latency(),
         admission: admission(context, object, policy),
+        going,
         counts,
         target,
         pods,
     }
+}
+
+/// What the policy's own object says about its leaving.
+fn going(object: &ProbePolicy) -> Going {
+    let annotation = object.annotations().get(RESTORE_ANYWAY_ANNOTATION);
+    Going {
+        deleting: object.metadata.deletion_timestamp.is_some(),
+        finalizer: has_finalizer(object),
+        anyway: annotation.is_some_and(|value| value != "false"),
+        successor: None,
+    }
+}
+
+/// Whether the policy has to put something back before it goes.
+#[must_use]
+pub fn has_finalizer(object: &ProbePolicy) -> bool {
+    let mut finalizers = object.finalizers().iter();
+    finalizers.any(|one| one == RESTORE_FINALIZER)
+}
+
+/// A container that a policy scales, or did.
+#[derive(Clone, Copy, Debug)]
+pub struct Scaled<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The workload, as a policy names it.
+    pub target: &'a TargetRef,
+    /// The workload.
+    pub workload: &'a Workload,
+    /// The container.
+    pub container: &'a str,
+}
+
+/// A policy that scales this container from now on, as namespace/name: one that writes to the template and
+/// stays. What is written is its own then.
+#[must_use]
+pub fn successor(store: &Store<ProbePolicy>, scaled: &Scaled<'_>) -> Option<String> {
+    let takes_over = |other: &&Arc<ProbePolicy>| {
+        let writes = other.spec.mode == Mode::Enforce
+            && other.spec.apply.delivery == Delivery::Template
+            && other.metadata.deletion_timestamp.is_none();
+        writes
+            && other.namespace().as_deref() == Some(scaled.namespace)
+            && other.spec.target_ref == *scaled.target
+            && scales(other, scaled.workload, scaled.container)
+    };
+    let all = store.state();
+    let found = all.iter().find(takes_over)?;
+    Some(format!("{}/{}", scaled.namespace, found.name_any()))
+}
+
+/// Whether a policy's container in its target is this one.
+fn scales(policy: &ProbePolicy, workload: &Workload, container: &str) -> bool {
+    let status = policy.status.clone().unwrap_or_default();
+    let chosen = Policy::try_from(&policy.spec).ok();
+    let chosen = chosen.and_then(|policy| container_of(&policy, &status, workload));
+    chosen.as_deref() == Some(container)
 }
 
 /// Whether delivery Admission works, where it is wanted.
@@ -153,12 +225,7 @@ fn older_policy(
         let same_target = other.namespace() == object.namespace()
             && other.uid() != object.uid()
             && other.spec.target_ref == object.spec.target_ref;
-        same_target && age(other) < age(object) && {
-            let status = other.status.clone().unwrap_or_default();
-            let chosen = Policy::try_from(&other.spec).ok();
-            let chosen = chosen.and_then(|policy| container_of(&policy, &status, workload));
-            chosen.as_deref() == Some(container)
-        }
+        same_target && age(other) < age(object) && scales(other, workload, container)
     };
     let oldest = store
         .state()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
-use probepilot_api::{ProbePolicy, ProbePolicyStatus, TargetRef};
+use probepilot_api::{Delivery, ProbePolicy, ProbePolicySpec, ProbePolicyStatus, TargetRef};
 use probepilot_policy::{ConditionState, ContainerProbes, Policy, Refusal, Workload};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::task::JoinHandle;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::counts::{CountSet, Counts};
+use crate::hand_back::Place;
 use crate::target::{TargetSnapshot, TargetWatch, Targets};
 
 /// A policy's address in the controller.
@@ -36,28 +37,32 @@ impl Wake {
     }
 }
 
+/// The entry of a policy that is gone.
+pub type Gone = Arc<AsyncMutex<Entry>>;
+
 /// Every policy's entry.
 #[derive(Default)]
 pub struct Policies(Mutex<HashMap<PolicyRef, Arc<AsyncMutex<Entry>>>>);
 
 impl Policies {
-    /// The policy's entry, begun from its status when it is new or was created again.
-    pub async fn entry(&self, policy: &ProbePolicy) -> Arc<AsyncMutex<Entry>> {
+    /// The policy's entry, begun from its status when it is new or was created again; then also what was
+    /// held of the one before.
+    pub async fn entry(&self, policy: &ProbePolicy) -> (Arc<AsyncMutex<Entry>>, Option<Gone>) {
         let key = ObjectRef::from_obj(policy);
         let known = self.lock().get(&key).cloned();
-        if let Some(entry) = known
+        if let Some(entry) = &known
             && entry.lock().await.uid == policy.uid()
         {
-            return entry;
+            return (Arc::clone(entry), None);
         }
         let entry = Arc::new(AsyncMutex::new(Entry::new(policy)));
         self.lock().insert(key, Arc::clone(&entry));
-        entry
+        (entry, known)
     }
 
     /// Drops whatever is held of a policy that is gone; its watches end with it.
-    pub fn forget(&self, policy: &PolicyRef) {
-        self.lock().remove(policy);
+    pub fn forget(&self, policy: &PolicyRef) -> Option<Gone> {
+        self.lock().remove(policy)
     }
 
     /// How many policies are held.
@@ -80,6 +85,8 @@ impl Policies {
 /// What is held of one policy.
 pub struct Entry {
     uid: Option<String>,
+    /// The workload that the policy names, where it writes to its template.
+    template_of: Option<TargetRef>,
     /// The status as it stands in memory; ahead of the API server's by what is not worth a write.
     pub status: ProbePolicyStatus,
     /// The status as the API server has it.
@@ -125,6 +132,7 @@ impl Entry {
         let status = policy.status.clone().unwrap_or_default();
         Self {
             uid: policy.uid(),
+            template_of: template_of(&policy.spec),
             written: status.clone(),
             status,
             failures: 0,
@@ -134,6 +142,29 @@ impl Entry {
             refused: None,
             sources: None,
         }
+    }
+
+    /// Takes in what the policy names now.
+    pub fn names(&mut self, spec: &ProbePolicySpec) {
+        self.template_of = template_of(spec);
+    }
+
+    /// The container that is scaled, as far as it was found out.
+    #[must_use]
+    pub fn container(&self) -> Option<String> {
+        self.status.container.clone()
+    }
+
+    /// Where the policy has, or had, something written.
+    #[must_use]
+    pub fn place(&self, namespace: &str) -> Option<Place> {
+        let target = self.template_of.clone()?;
+        let same = self.status.target.as_ref() == Some(&target.display());
+        Some(Place {
+            namespace: namespace.to_owned(),
+            container: self.container().filter(|_| same)?,
+            target,
+        })
     }
 
     /// Whether the target is seen as it was before the last write, which its watch has not told yet.
@@ -178,6 +209,11 @@ impl Entry {
         self.sources = Some(Arc::clone(&sources));
         sources
     }
+}
+
+fn template_of(spec: &ProbePolicySpec) -> Option<TargetRef> {
+    let template = spec.apply.delivery == Delivery::Template;
+    template.then(|| spec.target_ref.clone())
 }
 
 /// Where targets and counts come from.

@@ -19,10 +19,12 @@ use crate::act::write_status;
 use crate::admission::is_canary;
 use crate::context::{Context, key};
 use crate::events::{Notice, NoticeType};
+use crate::hand_back::HandBackError;
 use crate::namespaces;
 use crate::observe::observe;
 use crate::policies::{Claim, Entry, PolicyRef, Sources};
 
+mod leave;
 mod replace;
 mod tally;
 mod write;
@@ -51,6 +53,17 @@ pub enum Error {
         /// What happened.
         source: kube::Error,
     },
+    /// The target could not be let go, or not to the end.
+    #[error("letting {target} go failed: {source}")]
+    HandBack {
+        /// The target, as kubectl addresses it.
+        target: String,
+        /// What happened.
+        source: Box<HandBackError>,
+    },
+    /// The policy's finalizer could not be changed.
+    #[error("changing the policy's finalizer failed: {0}")]
+    Finalizer(#[source] kube::Error),
     /// A pod could not be deleted, and it is not known whether it was.
     #[error("deleting pod {pod} failed: {source}")]
     Pod {
@@ -87,6 +100,7 @@ enum Outcome {
     Outdated,
     Refused,
     Invalid,
+    HandedBack,
 }
 
 impl Outcome {
@@ -98,12 +112,13 @@ impl Outcome {
             Self::Outdated => "outdated",
             Self::Refused => "refused",
             Self::Invalid => "invalid",
+            Self::HandedBack => "handed_back",
         }
     }
 
     fn next(self, look_again: Option<SignedDuration>) -> Next {
         let wait = match self {
-            Self::Kept | Self::Invalid => RESYNC,
+            Self::Kept | Self::Invalid | Self::HandedBack => RESYNC,
             Self::Wrote | Self::Replaced | Self::Outdated => SOON,
             Self::Refused => REFUSED_RETRY,
         };
@@ -125,7 +140,10 @@ pub async fn reconcile(object: Arc<ProbePolicy>, context: Arc<Context>) -> Resul
     if is_canary(&context.clients.api, &ObjectRef::from_obj(object.as_ref())) {
         return Ok(Next::await_change());
     }
-    let entry = context.policies.entry(&object).await;
+    let (entry, before) = context.policies.entry(&object).await;
+    if let Some(before) = before {
+        context.bid_farewell(&ObjectRef::from_obj(object.as_ref()), before);
+    }
     let mut entry = entry.lock().await;
     context.metrics.policies(context.policies.len());
     // A failure may have written status, which wakes this reconcile: that must not cut its wait short.
@@ -185,9 +203,15 @@ type Ended = (Outcome, Option<SignedDuration>);
 
 impl Turn<'_> {
     async fn take(&self, entry: &mut Entry) -> Result<Ended, Error> {
+        entry.names(&self.object.spec);
         let policy = match Policy::try_from(&self.object.spec) {
             Ok(policy) => policy,
-            Err(error) => return self.refuse(entry, &error.to_string()).await,
+            Err(error) => {
+                if let Some(ended) = self.leave_unread(entry).await? {
+                    return Ok(ended);
+                }
+                return self.refuse(entry, &error.to_string()).await;
+            }
         };
         let sources = entry.follow(&self.context.followed(), &self.key, &policy);
         let mut observation = observe(self.context, self.object, &policy, entry, &sources).await;
@@ -204,8 +228,11 @@ impl Turn<'_> {
         let now = Timestamp::now();
         let prior = entry.status.clone();
         let decision = self.decide(&policy, &mut observation, &prior, now).await?;
-        let next = status(&policy, &decision, &prior, observation.generation, now);
+        let mut next = status(&policy, &decision, &prior, observation.generation, now);
         let look_again = decision.look_again;
+        if let Some(outcome) = self.leave(entry, &mut next, &decision, now).await? {
+            return Ok((outcome, look_again));
+        }
         let acted = match (&decision.action, &observation.target) {
             (Action::Write(write), Target::Found(workload)) => {
                 self.act(entry, next, workload, write, now).await
@@ -273,7 +300,8 @@ impl Turn<'_> {
         let key = key(&self.key);
         observation.slot = self.context.queue().slot(&key, now);
         let mut decision = decide(policy, observation, prior, now);
-        if decision.action != Action::None && observation.brake.is_none() {
+        let touches = decision.action != Action::None || decision.leave.hand_back.is_some();
+        if touches && observation.brake.is_none() {
             observation.brake = self.namespace_brake().await?;
             decision = decide(policy, observation, prior, now);
         }

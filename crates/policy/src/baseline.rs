@@ -4,7 +4,7 @@ use probepilot_api::{FIELD_MANAGER, ProbePair, ProbeTimings};
 use probepilot_kubelet::Timings;
 use serde::{Deserialize, Serialize};
 
-use crate::managed::{FieldOwner, ProbeField};
+use crate::managed::{FieldOwner, ProbeField, Taken};
 use crate::timing::TimingField;
 use crate::workload::{ContainerProbes, Probe};
 
@@ -20,6 +20,13 @@ pub struct BaselineRecord {
     pub baseline: ProbePair,
     /// The timings after.
     pub written: ProbePair,
+    /// From whom timings were taken, so that they can be given back. Default: from nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<Taken>,
+    /// Whether every field was given up once. What nobody owns and still is as written is the operator's
+    /// then, so that a policy that comes back finds the owner's probes. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub released: bool,
 }
 
 /// The owner's probes and what of the present ones is the operator's.
@@ -51,7 +58,10 @@ impl Baseline {
                 startup_is_ours: false,
             };
         };
-        let ours = Ours { owners };
+        let ours = Ours {
+            owners,
+            released: record.released,
+        };
         let startup_is_ours = current.startup.as_ref().is_some_and(|probe| {
             record.baseline.startup_probe.is_none()
                 && record.written.startup_probe.is_some()
@@ -92,6 +102,8 @@ impl Baseline {
 /// What of a container's probes the operator's field manager owns.
 struct Ours<'a> {
     owners: &'a [FieldOwner],
+    /// Everything was given up once.
+    released: bool,
 }
 
 impl Ours<'_> {
@@ -100,7 +112,7 @@ impl Ours<'_> {
             .owners
             .iter()
             .filter(|owner| owner.manager == FIELD_MANAGER);
-        ours.any(|owner| owner.owns(field, key))
+        ours.any(|owner| owner.owns(field, key)) || self.released && !self.shared(field, key)
     }
 
     fn shared(&self, field: ProbeField, key: &str) -> bool {

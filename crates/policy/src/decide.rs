@@ -10,7 +10,7 @@ use crate::advice::{Standing, news};
 use crate::baseline::Baseline;
 use crate::choose::choose;
 use crate::condition::ConditionState;
-use crate::decision::{Action, Decision, Probes, Startup};
+use crate::decision::{Action, Decision, Leave, Probes, Startup};
 use crate::events;
 use crate::handover;
 use crate::kills::Kills;
@@ -27,6 +27,7 @@ mod behind;
 mod change;
 mod conditions;
 mod gates;
+mod going;
 mod learning;
 mod messages;
 mod plan;
@@ -43,7 +44,10 @@ pub fn decide(
     prior: &ProbePolicyStatus,
     now: Timestamp,
 ) -> Decision {
+    let at_rest = going::at_rest(policy, observation);
+    let policy = at_rest.as_ref().unwrap_or(policy);
     let mut decision = look(policy, observation, prior, now);
+    going::weigh(policy, observation, prior, &mut decision);
     decision
         .conditions
         .extend(conditions::counts(policy, observation));
@@ -150,6 +154,7 @@ fn blank(
         advice: Vec::new(),
         verdict: None,
         look_again: None,
+        leave: Leave::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 pub use probepilot_api::WriteCause as Cause;
-use probepilot_api::{AdviceStatus, BudgetSource, ConditionType, Memory, ProbePair};
+use probepilot_api::{AdviceStatus, BudgetSource, ConditionType, Memory, OnDelete, ProbePair};
 
 use crate::baseline::BaselineRecord;
 use crate::condition::ConditionState;
@@ -42,6 +42,26 @@ pub struct Decision {
     pub verdict: Option<Verdict>,
     /// When to look again although nothing was seen to change.
     pub look_again: Option<SignedDuration>,
+    /// What is given up.
+    pub leave: Leave,
+}
+
+/// What a policy gives up of its target. Both is done one after the other, each once it is decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leave {
+    /// Let the container go in this way; [`crate::step`] says how.
+    pub hand_back: Option<OnDelete>,
+    /// A change of the policy's finalizer; one that is put on comes before any write.
+    pub finalizer: Option<Finalizer>,
+}
+
+/// A change of the policy's finalizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finalizer {
+    /// There is, or will be, something to put back.
+    Put,
+    /// There is nothing left to put back.
+    Take,
 }
 
 impl Decision {

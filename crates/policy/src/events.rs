@@ -50,7 +50,8 @@ fn about(state: &ConditionState, prior: &ProbePolicyStatus) -> Option<Event> {
     let (tell, warning) = match (state.kind(), state.reason.status()) {
         // A write tells its own story, before and after.
         (ConditionType::InSync, _)
-            if [Reason::Writing, Reason::ReplacingPod].contains(&state.reason) =>
+            if [Reason::Writing, Reason::ReplacingPod, Reason::Restoring]
+                .contains(&state.reason) =>
         {
             (false, false)
         }

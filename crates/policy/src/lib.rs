@@ -20,6 +20,7 @@ mod gate;
 mod handover;
 mod kills;
 mod learning;
+mod leave;
 mod managed;
 mod need;
 mod observation;
@@ -46,7 +47,9 @@ pub use choose::choose;
 pub use condition::ConditionState;
 pub use curve::{Curve, Evidence, Exponent};
 pub use decide::{decide, pinned};
-pub use decision::{Action, Cause, Decision, Event, Priority, Probes, Replace, Startup, Write};
+pub use decision::{
+    Action, Cause, Decision, Event, Finalizer, Leave, Priority, Probes, Replace, Startup, Write,
+};
 pub use evidence::{
     Answer, Complaint, Handler, LastWords, ProbeKind, Quantity, Quote, Said, StartupErrorKind,
     Told, Trouble,
@@ -54,10 +57,12 @@ pub use evidence::{
 pub use handover::{after_write, replaced, settle_replacement};
 pub use kills::{KilledNow, Kills, earlier_runs, unread};
 pub use learning::{Learned, Recommendation, Unlearned, recommendation};
-pub use managed::{FieldOwner, ManagedProbes, Operation, ProbeField, Temper};
+pub use leave::{LetGo, PutBack, Step, step};
+pub use managed::{FieldOwner, ManagedProbes, Operation, ProbeField, Taken, Temper};
 pub use need::{Ask, Asked, interpolate, need};
 pub use observation::{
-    Brake, Count, CountFailure, CountFailureKind, Observation, Refusal, Retry, Sample, Slot, Target,
+    Brake, Count, CountFailure, CountFailureKind, Going, Observation, Refusal, Retry, Sample, Slot,
+    Target,
 };
 pub use patch::patch;
 pub use pod::{
@@ -79,4 +84,6 @@ pub use verdict::{
     OwnTimeout, ProbeKill, StartupError, Subject, Undecided, Verdict, Why, diagnose, judge,
 };
 pub use window::LifeWindow;
-pub use workload::{ContainerProbes, Probe, Revision, Rollout, Strategy, Workload, WorkloadError};
+pub use workload::{
+    Annotated, ContainerProbes, Probe, Revision, Rollout, Strategy, Workload, WorkloadError,
+};

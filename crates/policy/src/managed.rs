@@ -24,11 +24,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use probepilot_api::FIELD_MANAGER;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod give;
 mod tool;
 
+pub use give::Taken;
+pub(crate) use give::{give_back, let_go};
 pub use tool::Tool;
 pub(crate) use tool::Wanted;
 
@@ -39,6 +42,8 @@ pub struct FieldOwner {
     pub manager: String,
     /// How it wrote.
     pub operation: Operation,
+    /// Place of its entry in managedFields.
+    pub entry: usize,
     /// Direct children of `livenessProbe` that it owns: timings and the handler's key.
     pub liveness: BTreeSet<String>,
     /// Direct children of `startupProbe` that it owns.
@@ -46,7 +51,7 @@ pub struct FieldOwner {
 }
 
 /// The operation of a managedFields entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
     /// Server-side apply.
     Apply,
@@ -134,7 +139,22 @@ impl FieldOwner {
 
 /// Owners of the probes of every container of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ManagedProbes(BTreeMap<String, Vec<FieldOwner>>);
+pub struct ManagedProbes {
+    containers: BTreeMap<String, Vec<FieldOwner>>,
+    /// The operator's own entries, whole.
+    own: Vec<OwnEntry>,
+}
+
+/// An entry of the operator's field manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OwnEntry {
+    /// Place in managedFields.
+    entry: usize,
+    fields: Map<String, Value>,
+}
+
+/// The way from an entry's root to its containers.
+const CONTAINERS: [&str; 4] = ["f:spec", "f:template", "f:spec", "f:containers"];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -158,15 +178,21 @@ impl ManagedProbes {
     #[must_use]
     pub fn parse(managed_fields: &[Value]) -> Self {
         let mut containers: BTreeMap<String, Vec<FieldOwner>> = BTreeMap::new();
-        for value in managed_fields {
+        let mut own = Vec::new();
+        for (place, value) in managed_fields.iter().enumerate() {
             let Ok(entry) = Entry::deserialize(value) else {
                 continue;
             };
             if !entry.subresource.is_empty() {
                 continue;
             }
-            let path = ["f:spec", "f:template", "f:spec", "f:containers"];
-            let Some(items) = descend(&entry.fields_v1, &path) else {
+            if entry.manager == FIELD_MANAGER {
+                own.push(OwnEntry {
+                    entry: place,
+                    fields: entry.fields_v1.clone(),
+                });
+            }
+            let Some(items) = descend(&entry.fields_v1, &CONTAINERS) else {
                 continue;
             };
             for (key, fields) in items {
@@ -177,6 +203,7 @@ impl ManagedProbes {
                 let owner = FieldOwner {
                     manager: entry.manager.clone(),
                     operation: entry.operation,
+                    entry: place,
                     liveness: children(fields, "f:livenessProbe"),
                     startup: children(fields, "f:startupProbe"),
                 };
@@ -185,13 +212,16 @@ impl ManagedProbes {
                 }
             }
         }
-        Self(containers)
+        Self { containers, own }
     }
 
     /// The owners of one container's probes.
     #[must_use]
     pub fn of(&self, container: &str) -> &[FieldOwner] {
-        self.0.get(container).map(Vec::as_slice).unwrap_or_default()
+        self.containers
+            .get(container)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 }
 

@@ -34,6 +34,21 @@ pub struct Observation {
     pub latency: Option<Latency>,
     /// Whether delivery Admission works.
     pub admission: Admission,
+    /// Whether the policy leaves.
+    pub going: Going,
+}
+
+/// What a policy's own object says about its leaving.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Going {
+    /// It is being deleted.
+    pub deleting: bool,
+    /// It has the finalizer of `apply.onDelete: Restore`.
+    pub finalizer: bool,
+    /// Its author wants the owner's probes back although more is needed.
+    pub anyway: bool,
+    /// Namespace/name of another policy that scales the same container from now on.
+    pub successor: Option<String>,
 }
 
 /// A write that the API server refused. The same is not asked again for a while: somebody has to

@@ -3,10 +3,11 @@
 //! It owns leaves and no list item (S3), and carries the workload's uid and resourceVersion as
 //! guards (S10), so a workload that changed or was created again refuses it.
 
-use probepilot_api::BASELINE_ANNOTATION;
+use probepilot_api::{BASELINE_ANNOTATION, KEPT_ANNOTATION};
 use serde_json::{Map, Value, json};
 
 use crate::baseline::BaselineRecord;
+use crate::leave::undo;
 use crate::timing::TimingField;
 use crate::workload::{ContainerProbes, Probe, Workload};
 
@@ -19,38 +20,84 @@ pub fn patch(
     wanted: &ContainerProbes,
     record: &BaselineRecord,
 ) -> Option<Value> {
-    let current = workload.container(&wanted.name)?;
-    let mut container = Map::new();
+    let kept = (record.written != record.baseline).then_some(record);
+    whole_patch(workload, wanted, kept)
+}
+
+/// As [`patch`], but the record stays whatever it says: the next step needs it.
+pub(crate) fn patch_with_record(
+    workload: &Workload,
+    wanted: &ContainerProbes,
+    record: &BaselineRecord,
+) -> Option<Value> {
+    whole_patch(workload, wanted, Some(record))
+}
+
+fn whole_patch(
+    workload: &Workload,
+    wanted: &ContainerProbes,
+    record: Option<&BaselineRecord>,
+) -> Option<Value> {
+    let mut container = differing(workload.container(&wanted.name)?, wanted)?;
+    container.insert("name".to_owned(), json!(wanted.name));
+    let records = records_with(workload, &wanted.name, record);
+    let mut annotations = Map::new();
+    annotations.insert(BASELINE_ANNOTATION.to_owned(), annotation(&records).into());
+    if workload.annotated.kept {
+        // The probes of this container are the operator's again.
+        let others = records.iter().filter(|other| {
+            let let_go = other.released && !workload.managers.ours(&other.container);
+            let_go && other.container != wanted.name
+        });
+        let kept = undo(workload, others.copied()).map_or(Value::Null, Value::from);
+        annotations.insert(KEPT_ANNOTATION.to_owned(), kept);
+    }
+    Some(json!({
+        "metadata": {
+            "uid": workload.uid,
+            "resourceVersion": workload.resource_version,
+            "annotations": annotations,
+        },
+        "spec": { "template": { "spec": { "containers": [container] } } },
+    }))
+}
+
+/// The workload's records with that of one container replaced, or removed.
+pub(crate) fn records_with<'a>(
+    workload: &'a Workload,
+    container: &str,
+    record: Option<&'a BaselineRecord>,
+) -> Vec<&'a BaselineRecord> {
+    let others = workload.records.iter();
+    let mut records: Vec<_> = others
+        .filter(|other| other.container != container)
+        .chain(record)
+        .collect();
+    records.sort_by_key(|record| &record.container);
+    records
+}
+
+/// Records as the annotation has them; nothing without any.
+pub(crate) fn annotation(records: &[&BaselineRecord]) -> Option<String> {
+    (!records.is_empty()).then(|| json!(records).to_string())
+}
+
+/// The fields of a container that lead from one set of probes to another, without its name.
+pub(crate) fn differing(
+    current: &ContainerProbes,
+    wanted: &ContainerProbes,
+) -> Option<Map<String, Value>> {
     let probes = [
         ("startupProbe", &current.startup, &wanted.startup),
         ("livenessProbe", &current.liveness, &wanted.liveness),
     ];
+    let mut container = Map::new();
     for (key, from, to) in probes {
         if let Some(change) = change(from.as_ref(), to.as_ref()) {
             container.insert(key.to_owned(), change);
         }
     }
-    if container.is_empty() {
-        return None;
-    }
-    container.insert("name".to_owned(), json!(wanted.name));
-    let others = workload.records.iter();
-    let mut records: Vec<_> = others
-        .filter(|other| other.container != record.container)
-        .collect();
-    if record.written != record.baseline {
-        records.push(record);
-    }
-    records.sort_by_key(|record| &record.container);
-    let annotation = (!records.is_empty()).then(|| json!(records).to_string());
-    Some(json!({
-        "metadata": {
-            "uid": workload.uid,
-            "resourceVersion": workload.resource_version,
-            "annotations": { BASELINE_ANNOTATION: annotation },
-        },
-        "spec": { "template": { "spec": { "containers": [container] } } },
-    }))
+    (!container.is_empty()).then_some(container)
 }
 
 fn change(from: Option<&Probe>, to: Option<&Probe>) -> Option<Value> {

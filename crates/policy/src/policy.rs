@@ -2,8 +2,8 @@
 
 use probepilot_api::{
     CountSelector, CrashLoop, Delivery, GuardProbe, Limits, LowerBehavior, LowerPolicy, Mode,
-    OnConflict, Point, ProbePolicySpec, ProbeTimings, RaiseBehavior, RaisePolicy, ScalingRule,
-    Step, TargetRef,
+    OnConflict, OnDelete, Point, ProbePolicySpec, ProbeTimings, RaiseBehavior, RaisePolicy,
+    ScalingRule, Step, TargetRef,
 };
 
 /// What a policy asks for.
@@ -29,6 +29,8 @@ pub struct Policy {
     pub on_conflict: OnConflict,
     /// How timings reach pods.
     pub delivery: Delivery,
+    /// What becomes of what was written once the policy is deleted.
+    pub on_delete: OnDelete,
     /// When a budget may grow.
     pub raise: Raise,
     /// When a budget may shrink; `None` is never.
@@ -156,6 +158,7 @@ impl TryFrom<&ProbePolicySpec> for Policy {
             probe: spec.apply.probe,
             on_conflict: spec.apply.on_conflict,
             delivery: spec.apply.delivery,
+            on_delete: spec.apply.on_delete,
             raise: Raise::from(spec.behavior.raise),
             lower: lower(spec.behavior.lower),
         })

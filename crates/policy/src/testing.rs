@@ -1,21 +1,21 @@
 //! A workload as an API server holds it, and the loop of observe, decide and write around it.
 
 use jiff::{SignedDuration, Timestamp};
-use probepilot_api::{CountSelector, ProbePolicySpec, ProbePolicyStatus, TargetKind};
+use probepilot_api::{CountSelector, OnDelete, ProbePolicySpec, ProbePolicyStatus, TargetKind};
 use probepilot_kubelet::Timings;
 use serde_json::{Map, Value, json};
 
 use crate::observation::{Brake, Count, CountFailure, CountFailureKind, Sample};
 use crate::pod::{ContainerView, FailedProbe, KillingEvent, Life};
 use crate::{
-    Action, Admission, Decision, Observation, PodView, Policy, Refusal, Retry, Slot, Target,
-    Workload, admitted, after_write, decide, intent, last_write, patch, raises, remember_write,
-    settle_intent, status,
+    Action, Admission, Decision, Going, Observation, PodView, Policy, Refusal, Retry, Slot, Step,
+    Target, Workload, admitted, after_write, decide, intent, last_write, patch, raises,
+    remember_write, settle_intent, status, step,
 };
 
 mod server;
 
-pub use server::apply;
+pub use server::{apply, apply_json};
 
 /// Name of the container in every test workload.
 pub const CONTAINER: &str = "aws-load-balancer-controller";
@@ -206,6 +206,7 @@ pub struct World {
     pub duplicate_of: Option<String>,
     pub retry: Option<Retry>,
     pub admission: Admission,
+    pub going: Going,
 }
 
 impl World {
@@ -224,6 +225,7 @@ impl World {
             duplicate_of: None,
             retry: None,
             admission: Admission::default(),
+            going: Going::default(),
         }
     }
 
@@ -252,6 +254,7 @@ impl World {
             refusal: self.refusal.clone(),
             latency: None,
             admission: self.admission.clone(),
+            going: self.going.clone(),
         }
     }
 
@@ -312,6 +315,24 @@ impl World {
         }
         let workload = Workload::parse(self.kind, &self.object).unwrap();
         self.status = settle_intent(&self.status, &workload).status;
+    }
+
+    /// Lets the container go in this way, to the end.
+    pub fn hand_back(&mut self, how: OnDelete) {
+        while self.hand_back_first(how) {}
+    }
+
+    /// The next step of that; whether there was one.
+    pub fn hand_back_first(&mut self, how: OnDelete) -> bool {
+        let workload = Workload::parse(self.kind, &self.object).unwrap();
+        match step(&workload, CONTAINER, how) {
+            Step::Done => return false,
+            Step::PutBack(back) => {
+                apply(&mut self.object, &back.patch, probepilot_api::FIELD_MANAGER);
+            }
+            Step::LetGo(end) => apply_json(&mut self.object, &end.operations),
+        }
+        true
     }
 
     /// So many pods in the cluster, counted now; then one step.

@@ -1,15 +1,20 @@
 //! The four timings of a probe as fields, so that each is handled by the same code.
 
 use probepilot_kubelet::Timings;
+use serde::{Deserialize, Serialize};
 
 /// One timing of a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum TimingField {
     /// initialDelaySeconds.
+    #[serde(rename = "initialDelaySeconds")]
     InitialDelay,
     /// periodSeconds.
+    #[serde(rename = "periodSeconds")]
     Period,
     /// timeoutSeconds.
+    #[serde(rename = "timeoutSeconds")]
     Timeout,
     /// failureThreshold.
     FailureThreshold,

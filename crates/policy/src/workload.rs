@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use probepilot_api::{BASELINE_ANNOTATION, IGNORE_ANNOTATION, ProbePair, ProbeTimings, TargetKind};
+use probepilot_api::{
+    BASELINE_ANNOTATION, IGNORE_ANNOTATION, KEPT_ANNOTATION, ProbePair, ProbeTimings, TargetKind,
+};
 use probepilot_kubelet::{StartGuard, Timings, guard};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -41,6 +43,8 @@ pub struct Workload {
     pub ignored: bool,
     /// What was written before, and over what, from the workload's annotation; one a container.
     pub records: Vec<BaselineRecord>,
+    /// Which annotations are there.
+    pub annotated: Annotated,
     /// What owns this workload and would revert a write, as `Kind/name`.
     pub controller: Option<String>,
     /// Label selector of the workload's pods.
@@ -62,6 +66,17 @@ pub struct Workload {
     pub sidecars: Vec<String>,
     /// Who owns which probe field.
     pub managers: ManagedProbes,
+}
+
+/// Which annotations a workload has: a JSON patch must know that before it removes or adds one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Annotated {
+    /// Any at all.
+    pub any: bool,
+    /// What was written before.
+    pub baseline: bool,
+    /// The command that takes kept probes away.
+    pub kept: bool,
 }
 
 /// The probes of a container that can end its life.
@@ -114,6 +129,11 @@ impl Workload {
             records: annotation(BASELINE_ANNOTATION)
                 .and_then(|json| serde_json::from_str(json).ok())
                 .unwrap_or_default(),
+            annotated: Annotated {
+                any: !meta.annotations.is_empty(),
+                baseline: annotation(BASELINE_ANNOTATION).is_some(),
+                kept: annotation(KEPT_ANNOTATION).is_some(),
+            },
             controller: controller(&meta.owner_references, &meta.labels),
             managers: ManagedProbes::parse(&meta.managed_fields),
             namespace: meta.namespace,
@@ -147,6 +167,13 @@ impl Workload {
         self.containers
             .iter()
             .find(|container| container.name == name)
+    }
+
+    /// What was written to the container of that name.
+    #[must_use]
+    pub fn record(&self, container: &str) -> Option<&BaselineRecord> {
+        let mut records = self.records.iter();
+        records.find(|record| record.container == container)
     }
 
     /// What the container of that name runs.

@@ -81,6 +81,7 @@ fn look(written: &Written) -> Decision {
         refusal: None,
         latency: None,
         admission: probepilot_policy::Admission::default(),
+        going: probepilot_policy::Going::default(),
     };
     let policy = Policy::try_from(&written.policy).unwrap();
     decide(&policy, &observation, &ProbePolicyStatus::default(), now)

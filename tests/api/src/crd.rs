@@ -106,7 +106,7 @@ pub fn full_policy() -> Value {
             "learning": {"headroomPercent": 30},
             "crashLoop": {"enabled": false, "raisePercent": 50, "maxRaises": 2},
             "limits": {"minStartupSeconds": 1, "maxStartupSeconds": 86400},
-            "apply": {"probe": "Liveness", "onConflict": "Auto", "delivery": "Template"},
+            "apply": {"probe": "Liveness", "onConflict": "Auto", "delivery": "Template", "onDelete": "Keep"},
             "behavior": {
                 "raise": {"policy": "Always", "stabilizationWindowSeconds": 60, "minIntervalSeconds": 120},
                 "lower": {"policy": "Enabled", "tolerancePercent": 20, "stabilizationWindowSeconds": 3600},

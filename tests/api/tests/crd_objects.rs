@@ -153,7 +153,7 @@ async fn what_is_left_out_gets_its_default() {
             }],
             "crashLoop": {"enabled": true, "raisePercent": 100, "maxRaises": 4},
             "limits": {"minStartupSeconds": 10, "maxStartupSeconds": 1800},
-            "apply": {"probe": "Startup", "onConflict": "Auto", "delivery": "Template"},
+            "apply": {"probe": "Startup", "onConflict": "Auto", "delivery": "Template", "onDelete": "Keep"},
             "behavior": {
                 "raise": {"policy": "Safe", "stabilizationWindowSeconds": 300, "minIntervalSeconds": 300},
                 "lower": {"policy": "Disabled", "tolerancePercent": 30, "stabilizationWindowSeconds": 86400},

@@ -167,6 +167,7 @@ fn decide_at(policy: &ProbePolicy, workload: &Value, count: i64) -> Decision {
         refusal: None,
         latency: None,
         admission: probepilot_policy::Admission::default(),
+        going: probepilot_policy::Going::default(),
     };
     let prior = policy.status.clone().unwrap_or_default();
     decide(&spec, &observation, &prior, now)

@@ -5,9 +5,10 @@ use kube::Resource;
 use probepilot_api::ProbePolicyStatus;
 use probepilot_policy::{Event, PodView, Replace, Workload, replaced, settle_replacement};
 
-use super::write::{TELLING, workload_ref};
+use super::write::TELLING;
 use super::{Error, Outcome, Turn};
 use crate::act::{Deleted, delete_pod};
+use crate::hand_back::workload_ref;
 use crate::policies::Entry;
 
 impl Turn<'_> {

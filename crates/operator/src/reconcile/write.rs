@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 use probepilot_api::{Memory, ProbePolicyStatus, Reason};
 use probepilot_policy::{
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 use super::{Error, Outcome, REFUSED_RETRY, Turn, tally};
 use crate::act::{Written, write_probes};
 use crate::context::key;
+use crate::hand_back::workload_ref;
 use crate::policies::{Entry, Refused};
 
 /// Longest time that status waits for the events about a write.
@@ -181,16 +181,5 @@ impl Turn<'_> {
             self.publish(self.object.object_ref(&()), None, &event);
         }
         state
-    }
-}
-
-pub(super) fn workload_ref(workload: &Workload) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("apps/v1".to_owned()),
-        kind: Some(format!("{:?}", workload.kind)),
-        namespace: Some(workload.namespace.clone()),
-        name: Some(workload.name.clone()),
-        uid: Some(workload.uid.clone()),
-        ..Default::default()
     }
 }

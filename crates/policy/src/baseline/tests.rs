@@ -193,12 +193,17 @@ fn the_record_in_the_annotation() {
     let text = world.object["metadata"]["annotations"]["probepilot.dev/baseline"]
         .as_str()
         .unwrap();
-    let expected = concat!(
-        r#"[{"baseline":{"livenessProbe":{"failureThreshold":2,"initialDelaySeconds":30,"periodSeconds":10,"timeoutSeconds":10}},"#,
-        r#""container":"aws-load-balancer-controller","#,
-        r#""written":{"livenessProbe":{"failureThreshold":6,"initialDelaySeconds":60,"periodSeconds":10,"timeoutSeconds":30}}}]"#
+    let first = r#"[{"baseline":{"livenessProbe":{"failureThreshold":2,"initialDelaySeconds":30,"periodSeconds":10,"timeoutSeconds":10}},"container":"aws-load-balancer-controller","#;
+    let taken = r#""taken":[{"liveness":["initialDelaySeconds","timeoutSeconds","failureThreshold"],"manager":"helm","operation":"Update"}],"#;
+    let last = r#""written":{"livenessProbe":{"failureThreshold":6,"initialDelaySeconds":60,"periodSeconds":10,"timeoutSeconds":30}}}]"#;
+    assert_eq!(
+        text,
+        format!("{first}{taken}{last}"),
+        "every later version must read this"
     );
-    assert_eq!(text, expected, "every later version must read this");
     let records: Vec<BaselineRecord> = serde_json::from_str(text).unwrap();
     assert_eq!(records[0].container, CONTAINER);
+    // As versions wrote it that gave nothing back.
+    let records: Vec<BaselineRecord> = serde_json::from_str(&format!("{first}{last}")).unwrap();
+    assert!(records[0].taken.is_empty() && !records[0].released);
 }

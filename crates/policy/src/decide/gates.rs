@@ -8,9 +8,11 @@ use crate::baseline::{Baseline, BaselineRecord};
 use crate::condition::ConditionState;
 use crate::decision::{Action, Cause, Decision, Priority, Write};
 use crate::gate::{Change, Closed, Gate, gate};
+use crate::managed::{ProbeField, Taken, Temper};
 use crate::need::Asked;
 use crate::observation::Slot;
 use crate::probes::{Held, budget};
+use crate::timing::TimingField;
 use crate::workload::ContainerProbes;
 
 impl Case<'_> {
@@ -115,6 +117,8 @@ impl Case<'_> {
                 container: wanted.name.clone(),
                 baseline: baseline.probes.timings(),
                 written: wanted.timings(),
+                taken: self.taken_before(&wanted),
+                released: self.released(),
             },
             template: self.sum(baseline),
             sentence: messages::why(
@@ -134,6 +138,48 @@ impl Case<'_> {
             to_seconds,
             cause,
         }
+    }
+
+    /// From whom timings were taken, by this write and by those before it.
+    fn taken_before(&self, wanted: &ContainerProbes) -> Vec<Taken> {
+        let record = self.workload.record(&self.current.name);
+        let mut all = record.map_or_else(Vec::new, |record| record.taken.clone());
+        let probes = [
+            (
+                ProbeField::Liveness,
+                &self.current.liveness,
+                &wanted.liveness,
+            ),
+            (ProbeField::Startup, &self.current.startup, &wanted.startup),
+        ];
+        let owners = self.workload.managers.of(&self.current.name);
+        for owner in owners.iter().filter(|one| one.temper() != Temper::Ours) {
+            for (probe, from, to) in probes {
+                let Some((from, to)) = from.as_ref().zip(to.as_ref()) else {
+                    continue;
+                };
+                let taken = TimingField::ALL.into_iter().filter(|timing| {
+                    owner.owns(probe, timing.key())
+                        && timing.get(from.timings) != timing.get(to.timings)
+                });
+                let taken: Vec<_> = taken.collect();
+                if taken.is_empty() {
+                    continue;
+                }
+                let place = all.iter().position(|one: &Taken| one.is_from(owner));
+                let place = place.unwrap_or_else(|| {
+                    all.push(Taken::nothing(owner));
+                    all.len() - 1
+                });
+                all[place].of(probe).extend(taken);
+            }
+        }
+        all
+    }
+
+    fn released(&self) -> bool {
+        let record = self.workload.record(&self.current.name);
+        record.is_some_and(|record| record.released)
     }
 
     /// The first timing that is taken from a manager that would fight for it.

@@ -4,6 +4,7 @@ mod admission;
 mod advice;
 mod conflicts;
 mod contests;
+mod going;
 mod handler;
 mod lbc;
 mod learning;

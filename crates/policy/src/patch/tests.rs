@@ -135,6 +135,8 @@ fn nothing_that_differs_is_no_patch() {
         container: CONTAINER.to_owned(),
         baseline: container.timings(),
         written: container.timings(),
+        taken: Vec::new(),
+        released: false,
     };
     assert_eq!(patch(&workload, &container, &record), None);
     let mut gone = container;

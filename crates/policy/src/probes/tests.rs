@@ -303,6 +303,7 @@ fn what_fighting_managers_declare_is_held() {
     let manager = |name: &str, operation, fields: [&str; 2]| FieldOwner {
         manager: name.to_owned(),
         operation,
+        entry: 0,
         liveness: fields.map(str::to_owned).into(),
         startup: ["failureThreshold".to_owned()].into(),
     };

@@ -40,6 +40,18 @@ pub fn apply(object: &mut Value, patch: &Value, manager: &str) {
     object["status"]["observedGeneration"] = object["metadata"]["generation"].clone();
 }
 
+/// Applies a JSON patch as the API server does: guards, and ownership as the patch leaves it.
+pub fn apply_json(object: &mut Value, operations: &[Value]) {
+    let version = object["metadata"]["resourceVersion"].clone();
+    let operations: json_patch::Patch = serde_json::from_value(json!(operations)).unwrap();
+    let template = object["spec"].clone();
+    json_patch::patch(object, &operations).expect("a patch that fits");
+    assert_eq!(object["metadata"]["resourceVersion"], version, "the guard");
+    assert_eq!(object["spec"], template, "no pod is replaced");
+    let version: u64 = version.as_str().unwrap().parse().unwrap();
+    object["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+}
+
 /// Container, probe and direct child.
 type FieldPath = (String, String, String);
 

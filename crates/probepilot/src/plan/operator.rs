@@ -14,8 +14,8 @@ use probepilot_api::{
 };
 use probepilot_policy::{
     Action, Admission, BaselineRecord, ConditionState, ContainerProbes, Count, Decision, Form,
-    Lower, ManagedProbes, Observation, Policy, Raise, Sample, Slot, Support, Target, TimingField,
-    Workload, Write, decide,
+    Going, Lower, ManagedProbes, Observation, Policy, Raise, Sample, Slot, Support, Target,
+    TimingField, Workload, Write, decide,
 };
 use serde_json::{Map, Value, json};
 
@@ -298,6 +298,7 @@ fn ask(policy: &Policy, target: Target, count: i64) -> Decision {
             support: Support::Ready { since: NOW },
             ..Admission::default()
         },
+        going: Going::default(),
     };
     decide(policy, &observation, &ProbePolicyStatus::default(), NOW)
 }

@@ -530,6 +530,9 @@ pub const ALLOWED: &[(&str, &[&str], Edit)] = &[
     ("our annotation goes", WORKLOADS, |o| {
         remove(&mut o["metadata"]["annotations"], "probepilot.dev/baseline");
     }),
+    ("the command that takes kept probes away", WORKLOADS, |o| {
+        o["metadata"]["annotations"]["probepilot.dev/kept"] = json!("kubectl ...");
+    }),
     ("our finalizer", POLICY, |o| {
         o["metadata"]["finalizers"] = json!(["probepilot.dev/restore"]);
     }),

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, Role, RoleBinding};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use probepilot_api::ProbePolicy;
 use probepilot_test_api::Scene;
 use probepilot_test_api::proxy::Proxy;
 use probepilot_test_api::stage::{Stage, chart_liveness, shown, web};
@@ -90,6 +91,26 @@ async fn apply(scene: &Scene, object: &Value) {
     applied.unwrap();
 }
 
+/// The rights and the guard let the operator put the owner's probes back, finalizer included, and let go.
+async fn leaves_in_both_ways(stage: &Stage) {
+    let policies = stage.scene.api::<ProbePolicy>();
+    let anyway = json!({"metadata": {"annotations": {"probepilot.dev/restore-anyway": "true"}}});
+    policies
+        .patch("web", &PatchParams::default(), &Patch::Merge(anyway))
+        .await
+        .unwrap();
+    stage.delete_policy("web").await;
+    let liveness = "30/10/10/2 /healthz:61779";
+    assert_eq!(stage.shown().await, shown("", liveness, 4));
+
+    stage.enforce(json!({})).await;
+    let startup = "0/10/10/7 /healthz:61779";
+    stage.until_shown(shown(startup, liveness, 5)).await;
+    stage.delete_policy("web").await;
+    stage.told("ProbesKept", 1).await;
+    assert_eq!(stage.shown().await, shown(startup, liveness, 6));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bound_rights_are_enough_and_a_missing_one_is_named() {
     let scene = Scene::new("namespaced").await;
@@ -104,7 +125,8 @@ async fn the_bound_rights_are_enough_and_a_missing_one_is_named() {
         .scene
         .create::<Deployment>(web(chart_liveness("/healthz")))
         .await;
-    stage.enforce(json!({})).await;
+    let restore = json!({"apply": {"onDelete": "Restore"}});
+    stage.enforce(restore).await;
     let operator = stage.start();
 
     // The rule counts configmaps, which nobody let the operator list.
@@ -140,6 +162,7 @@ async fn the_bound_rights_are_enough_and_a_missing_one_is_named() {
         ))
         .await;
     stage.told("ProbesRaised", 2).await;
+    leaves_in_both_ways(&stage).await;
     operator.stop().await;
     let name = added.metadata.name.as_deref().unwrap();
     roles.delete(name, &DeleteParams::default()).await.unwrap();

@@ -74,6 +74,7 @@ pub(crate) const VALUES: &[(&str, &[&str])] = &[
     ("/spec/apply/probe", &["Startup", "Liveness"]),
     ("/spec/apply/onConflict", &["Auto", "Take", "Yield"]),
     ("/spec/apply/delivery", &["Template", "Admission"]),
+    ("/spec/apply/onDelete", &["Keep", "Restore"]),
     ("/spec/behavior/raise/policy", &["Safe", "Always", "OnKill"]),
     ("/spec/behavior/lower/policy", &["Disabled", "Enabled"]),
 ];
@@ -209,6 +210,13 @@ pub(crate) fn rules() -> Vec<RuleCase> {
             json!({"delivery": "Admission", "onConflict": "Take"}),
             "spec.apply",
             "apply.onConflict is about timings that are declared in the workload, which delivery Admission never writes: leave onConflict out, or set delivery to Template",
+        ),
+        (
+            "nothing to restore",
+            "/spec/apply",
+            json!({"delivery": "Admission", "onDelete": "Restore"}),
+            "spec.apply",
+            "apply.onDelete Restore puts back what was written to the workload, and delivery Admission writes nothing to it: leave onDelete out (without the policy new pods have the owner's probes), or set delivery to Template",
         ),
         (
             "limits the wrong way round",

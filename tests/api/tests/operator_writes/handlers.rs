@@ -233,12 +233,15 @@ async fn an_owners_startup_probe_of_another_kind_needs_ours_out_of_the_way() {
     let observing =
         |status: &probepilot_api::ProbePolicyStatus| reason(status, "Ready") == "Observing";
     stage.status("web", "Observing", observing).await;
+    stage.told("ProbesKept", 2).await;
     let away = json!({"spec": {"template": {"spec": {"containers": [{"name": "a", "startupProbe": null}]}}}});
     stage.edit("web", away).await;
+    // The record goes with it.
+    stage.told("ProbesReturned", 2).await;
     stage.kubectl(&["apply", "-f", "-"], &his).await.unwrap();
     stage.edit_policy("web", json!({"mode": "Enforce"})).await;
     stage
-        .until_shown(shown(r#"0/5/1/13 tcpSocket {"port":7}"#, liveness, 5))
+        .until_shown(shown(r#"0/5/1/13 tcpSocket {"port":7}"#, liveness, 7))
         .await;
     operator.stop().await;
     stage.end().await;

@@ -88,10 +88,18 @@ fn follow(world: &mut World, path: &[Stop], end: i64) {
     world.step_at(end);
 }
 
-/// The container and the annotation of ours: all that a rollout or a later version can see.
-fn template(world: &World) -> (Value, Value) {
+/// The container and the annotation of ours: all that a rollout can see. From whom timings were ever taken is
+/// history, for a hand-back.
+fn template(world: &World) -> (Value, Option<Vec<Value>>) {
     let annotation = &world.object["metadata"]["annotations"]["probepilot.dev/baseline"];
-    (world.container().clone(), annotation.clone())
+    let records = annotation.as_str().map(|text| {
+        let mut records: Vec<Value> = serde_json::from_str(text).unwrap();
+        for record in &mut records {
+            record.as_object_mut().unwrap().remove("taken");
+        }
+        records
+    });
+    (world.container().clone(), records)
 }
 
 /// The need at a count, as the baseline has it.
