@@ -1,7 +1,7 @@
 //! The kubelet's probe rules as arithmetic and as a deterministic simulation.
 //!
 //! Source of every rule is k8s.io/kubernetes v1.36.3; the rules are numbered K1..K20 below and each
-//! has a test in `tests/rules.rs` that names it. Three levels, each checked against the next:
+//! has a test in `tests/rules` that names it. Three levels, each checked against the next:
 //!
 //! 1. closed forms over one probe's timings ([`Timings`], [`KillWindow`]);
 //! 2. [`start_outcome`] and [`sweep`]: what happens over *all* phases of the probe worker;
