@@ -3,7 +3,7 @@
 //! A command returns its exit code. An error means that it could not do its work: it is printed and
 //! the exit code is 2, as for a command line that cannot be understood.
 
-use crate::{check, crd, explain, plan, recommend, run, simulate};
+use crate::{check, crd, explain, plan, recommend, run, simulate, uninstall};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -29,6 +29,7 @@ enum Command {
     Plan(plan::Args),
     Explain(explain::Args),
     Recommend(recommend::Args),
+    Uninstall(uninstall::Args),
 }
 
 /// Parses the command line and runs the command.
@@ -41,6 +42,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Recommend(args) => recommend::run(&args),
+        Command::Uninstall(args) => uninstall::run(&args),
     };
     result.unwrap_or_else(|error| {
         // A closed pipe on stderr leaves nobody to tell.

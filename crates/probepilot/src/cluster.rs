@@ -1,4 +1,4 @@
-//! A look at a cluster, for commands that read one. The client's fence against writes stays closed.
+//! A cluster, for commands that read one, and for the one that writes.
 
 use anyhow::Context as _;
 use kube::Client;
@@ -16,7 +16,19 @@ pub(crate) fn block_on<T>(calls: impl Future<Output = anyhow::Result<T>>) -> any
         .block_on(calls)
 }
 
-/// A client, and the namespace: the given one, or that of the kubeconfig's context.
+/// A client that may write.
+pub(crate) async fn reach_to_write(
+    file: Option<&Path>,
+    context: Option<&str>,
+) -> anyhow::Result<Client> {
+    let config = kubeconfig::load(file, context).await?;
+    let clients = connect(config, Arc::new(())).context("no client for this cluster")?;
+    clients.fence.open();
+    Ok(clients.api)
+}
+
+/// A client whose fence against writes stays closed, and the namespace: the given one, or that of the kubeconfig's
+/// context.
 pub(crate) async fn reach(
     file: Option<&Path>,
     context: Option<&str>,

@@ -15,6 +15,7 @@ mod recommend;
 mod run;
 mod scale;
 mod simulate;
+mod uninstall;
 
 use std::process::ExitCode;
 

@@ -13,3 +13,4 @@ mod keep;
 mod observe;
 mod restore;
 mod seen;
+mod uninstall;

@@ -41,6 +41,11 @@ async fn a_policy_that_observes_owns_nothing_and_finds_its_way_back() {
         .until_shown(shown("0/10/10/61 /healthz:61779", LIVENESS, 4))
         .await;
     assert_eq!(kept(&stage.get("web").await), None);
+    // Nothing may hold the namespace.
+    stage
+        .edit_policy("web", json!({"apply": {"onDelete": "Keep"}}))
+        .await;
+    until_finalizers(&stage, "web", &[]).await;
     operator.stop().await;
     stage.end().await;
 }
