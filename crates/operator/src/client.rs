@@ -262,6 +262,8 @@ impl ApiLayer {
         B::Error: Into<BoxError>,
     {
         let limit = self.deadline;
+        // What an aggregated API answers says nothing of the API server.
+        let own = !request.uri().path().starts_with(crate::usage::PATH);
         let end = tokio::time::Instant::now() + limit;
         if let Some(pace) = &self.pace {
             tokio::time::timeout_at(end, pace.admitted(verb.lane()))
@@ -274,7 +276,9 @@ impl ApiLayer {
         }
         let exchange = async {
             let response = inner.oneshot(request).await.map_err(Into::into)?;
-            self.tell(&response, verb.lane());
+            if own {
+                self.tell(&response, verb.lane());
+            }
             let (head, body) = response.into_parts();
             // A watch's body goes on for minutes; kube's watcher bounds its silence. Any other
             // body is read under the same deadline as the head.

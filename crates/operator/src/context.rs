@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::policies::{Followed, Gone, Policies, PolicyRef, Wake};
 use crate::target::Targets;
+use crate::usage::Usages;
 
 /// How the operator works on policies.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct Context {
     pub namespaces: Namespaces,
     /// Reads pods' events.
     pub pod_events: PodEvents,
+    /// Reads what pods in trouble use.
+    pub usages: Usages,
     /// Whether delivery Admission works.
     pub admissions: Admissions,
     /// Publishes events.
@@ -87,7 +90,8 @@ impl Context {
             targets: Targets::new(client.clone()),
             counts: Counts::new(client.clone(), metrics.clone(), options.count_interval),
             namespaces: Namespaces::new(client.clone()),
-            pod_events: PodEvents::new(client),
+            pod_events: PodEvents::new(client.clone()),
+            usages: Usages::new(client),
             policies: Policies::default(),
             queue: Mutex::new(RolloutQueue::new(options.max_parallel_rollouts)),
             clients,

@@ -14,6 +14,7 @@
 //! | [`leader`], [`fence`] | one replica works, the others stand by |
 //! | [`run()`], [`kubeconfig`] | from start to shutdown |
 //! | [`server`] | /livez, /readyz and /metrics |
+//! | [`usage`] | what a pod in trouble uses, rationed |
 //! | [`metrics`], [`memory`] | what the operator measures of itself |
 
 pub mod act;
@@ -43,6 +44,7 @@ pub mod reconcile;
 mod run;
 pub mod server;
 pub mod target;
+pub mod usage;
 pub mod watch;
 mod workloads;
 

@@ -10,8 +10,8 @@ use probepilot_api::{
     RETRY_ANNOTATION, TargetRef,
 };
 use probepilot_policy::{
-    Admission, Baseline, Brake, Going, Observation, PodView, Policy, Refusal, Retry, Slot, Support,
-    Target, Workload, choose, pinned, unread,
+    Admission, Baseline, Brake, ContainerView, Going, Observation, PodView, Policy, Refusal, Retry,
+    Slot, Support, Target, Workload, choose, pinned, unread,
 };
 
 use crate::context::Context;
@@ -160,7 +160,7 @@ fn retry(object: &ProbePolicy) -> Option<Retry> {
     Some(Retry::parse(value))
 }
 
-/// Reads the events of pods that restarted and were not judged yet. Whether there are any.
+/// Reads the events of pods that restarted and were not judged yet, and what one of them uses. Whether there are any.
 async fn read_kills(
     context: &Context,
     object: &ProbePolicy,
@@ -178,10 +178,28 @@ async fn read_kills(
         .take(MOST_EVENT_READS)
         .collect();
     let namespace = object.namespace().unwrap_or_default();
+    // One of them tells what all do.
+    let mut asked = false;
     for pod in pods.iter_mut().filter(|pod| waiting.contains(&pod.uid)) {
+        let (name, uid) = (pod.name.clone(), pod.uid.clone());
+        let view = pod.containers.get(container);
+        let asks = !asked && view.is_some_and(ContainerView::is_limited);
+        asked |= asks;
+        let usage = async {
+            if asks {
+                Some(context.usages.of(&namespace, &name, &uid).await)
+            } else {
+                None
+            }
+        };
+        let heard = context.pod_events.read_into(&namespace, pod);
+        let (heard, usage) = tokio::join!(heard, usage);
         // Without events the life stays unjudged and is looked at again.
-        if let Err(error) = context.pod_events.read_into(&namespace, pod).await {
+        if let Err(error) = heard {
             tracing::warn!(pod = pod.name, "a restart is not judged yet: {error}");
+        }
+        if let Some(usage) = usage {
+            pod.measure(&usage);
         }
     }
     !waiting.is_empty()

@@ -67,6 +67,7 @@ pub use observation::{
 pub use patch::patch;
 pub use pod::{
     ContainerView, FailedProbe, KillingEvent, Life, Owner, PodView, ReadyTurned, Role, SeenStart,
+    Usage,
 };
 pub use policy::{Bounds, CurvePoint, Form, Lower, Policy, PolicyError, Raise, Rule, Rung};
 pub use probes::{Held, HeldField, Wish, budget, probes};

@@ -13,8 +13,10 @@ use crate::window::LifeWindow;
 
 mod confirmed;
 mod project;
+mod usage;
 mod witness;
 
+pub use usage::Usage;
 pub use witness::SeenStart;
 
 /// Complaints and troubles kept of one pod, the newest.
@@ -154,6 +156,8 @@ pub struct ContainerView {
     pub earlier_runs: Vec<SignedDuration>,
     /// Image, command and arguments as a checksum.
     pub program: ProgramSum,
+    /// What it uses, as far as somebody asked.
+    pub usage: Usage,
     /// What was seen of the starts of the present and of the last life by whoever watches the pod.
     pub seen: Vec<SeenStart>,
     /// Of the present and of the last life, when those began that whoever watches the pod saw ready.
@@ -340,6 +344,12 @@ impl ContainerView {
                 .is_none_or(|(window, since)| now.duration_since(since) > window.latest)
         };
         self.healthy() && (observable || survived())
+    }
+
+    /// Whether there is a limit that its use can be held against.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.cpu_limit.is_some() || self.memory_limit.is_some()
     }
 
     /// Lives of the container in this pod that have ended.

@@ -9,7 +9,6 @@ mod report;
 mod scene;
 mod target;
 mod text;
-mod usage;
 
 use crate::cli::write_output;
 use clap::ValueEnum;

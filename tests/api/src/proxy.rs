@@ -10,10 +10,11 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use http::header::{AUTHORIZATION, HOST, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
 use http::{Method, StatusCode, Uri};
 use http_body_util::BodyExt;
 use kube::{Client, Config};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -50,8 +51,14 @@ pub struct Proxy {
     mood: watch::Sender<Mood>,
     seen: Arc<Mutex<Vec<Seen>>>,
     traps: Traps,
+    stubs: Stubs,
     task: JoinHandle<()>,
 }
+
+const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
+
+/// Answers that are given in the API server's place, by the beginning of the path.
+type Stubs = Arc<Mutex<Vec<(String, StatusCode, Value)>>>;
 
 #[derive(Clone)]
 struct Desk {
@@ -59,6 +66,7 @@ struct Desk {
     mood: watch::Receiver<Mood>,
     seen: Arc<Mutex<Vec<Seen>>>,
     traps: Traps,
+    stubs: Stubs,
 }
 
 impl Proxy {
@@ -71,8 +79,9 @@ impl Proxy {
             mood: moods,
             seen: Arc::clone(&seen),
             traps: Traps::default(),
+            stubs: Stubs::default(),
         };
-        let traps = desk.traps.clone();
+        let (traps, stubs) = (desk.traps.clone(), Arc::clone(&desk.stubs));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let router = Router::new().fallback(pass).with_state(desk);
@@ -84,6 +93,7 @@ impl Proxy {
             mood,
             seen,
             traps,
+            stubs,
             task,
         }
     }
@@ -106,6 +116,12 @@ impl Proxy {
     /// Changes its mood. A change also ends all running answers, watches among them.
     pub fn feel(&self, mood: Mood) {
         self.mood.send_replace(mood);
+    }
+
+    /// From now on answers requests whose path begins so itself, as an aggregated API would; the last answer for a path counts.
+    pub fn stub(&self, path: &str, status: StatusCode, body: Value) {
+        let mut stubs = self.stubs.lock().expect("the stubs");
+        stubs.insert(0, (path.to_owned(), status, body));
     }
 
     /// The requests that came since `from`.
@@ -142,6 +158,14 @@ async fn pass(State(mut desk): State<Desk>, request: Request) -> Response {
     let spared = of_status || path.starts_with("/apis/coordination.k8s.io/");
     if mood == Mood::Storm || (mood == Mood::Overload && !spared) {
         return refuse(number);
+    }
+    let stub = {
+        let stubs = desk.stubs.lock().expect("the stubs");
+        let found = stubs.iter().find(|(of, ..)| path.starts_with(of));
+        found.map(|(_, status, body)| (*status, [JSON], body.to_string()))
+    };
+    if let Some(stub) = stub {
+        return stub.into_response();
     }
     let (mut head, body) = request.into_parts();
     let target = head.uri.path_and_query().expect("a path").clone();

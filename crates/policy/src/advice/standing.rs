@@ -116,7 +116,10 @@ impl Standing<'_> {
                 count: self.count,
                 max_startup_seconds: Some(self.max_startup_seconds),
                 latency: self.observation.latency,
-                ..Measured::default()
+                memory_used: view.usage.memory,
+                cpu_used: view.usage.cpu,
+                unmeasured: view.usage.unmeasured,
+                raises: self.prior.raises,
             },
         })
     }

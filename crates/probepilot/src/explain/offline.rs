@@ -2,13 +2,12 @@
 
 use super::scene::{Objects, Scene};
 use super::target::TargetRef;
-use super::usage;
 use crate::manifest::{Node, Source, get, line, objects, read_sources, text_of, to_json};
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use probepilot_api::TargetKind;
-use probepilot_policy::Workload;
+use probepilot_policy::{Usage, Workload};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -139,7 +138,7 @@ impl Reader {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let meta = &object["metadata"];
         let (namespace, pod) = (text(&meta["namespace"]), text(&meta["name"]));
-        for (container, usage) in usage::parse(object) {
+        for (container, usage) in Usage::of_pod(object) {
             let key = (namespace.clone(), pod.clone(), container);
             self.found.usage.insert(key, usage);
         }

@@ -4,7 +4,6 @@ use super::Args;
 use super::offline::ailing;
 use super::scene::{Objects, Scene};
 use super::target::{TargetRef, workload_of};
-use super::usage;
 use crate::cluster::{block_on, reach};
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -15,6 +14,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use probepilot_api::{ProbePolicy, TargetKind};
 use probepilot_operator::deadline::within;
+use probepilot_operator::usage;
 use probepilot_policy::{Owner, PodView, Workload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +29,8 @@ const MOST_PODS: u32 = 200;
 const MOST_EVENTS: u32 = 500;
 /// Pods whose use of CPU and memory is read: a few tell what all do.
 const MOST_MEASURED: usize = 10;
+/// Longest time for reading one: an aggregated API may hang when what serves it is gone.
+const MEASURING: Duration = Duration::from_secs(3);
 /// Policies read of a namespace.
 const MOST_POLICIES: u32 = 500;
 
@@ -202,7 +204,7 @@ impl Cluster {
         let names = troubled.filter_map(|pod| pod.metadata.name.clone());
         let names: Vec<_> = names.take(MOST_MEASURED).collect();
         for pod in names {
-            match usage::read(&self.client, &self.namespace, &pod).await {
+            match usage::read(&self.client, MEASURING, &self.namespace, &pod).await {
                 Ok(found) => objects.usage.extend(
                     found
                         .into_iter()

@@ -4,7 +4,7 @@ use super::target::{TargetRef, workload_of};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use probepilot_api::{AdviceStatus, ProbePolicy, ProbePolicyStatus, TargetKind};
-use probepilot_policy::{Measured, PodView, Quantity, Unmeasured, Workload, earlier_runs};
+use probepilot_policy::{Measured, PodView, Unmeasured, Usage, Workload, earlier_runs};
 use std::collections::BTreeMap;
 
 /// Pods with what is known about them.
@@ -50,13 +50,6 @@ pub(super) struct Objects {
     pub(super) usage: BTreeMap<(String, String, String), Usage>,
     /// Why the rest of it is not known, where somebody asked.
     pub(super) unmeasured: Option<Unmeasured>,
-}
-
-/// What a container uses.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Usage {
-    pub(super) cpu: Option<Quantity>,
-    pub(super) memory: Option<Quantity>,
 }
 
 impl Objects {
