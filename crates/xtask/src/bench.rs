@@ -3,6 +3,7 @@
 mod latency;
 mod memory;
 mod policies;
+mod rescue;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ enum Which {
     Latency(latency::Latency),
     Memory(memory::Memory),
     Policies(policies::Policies),
+    Rescue(rescue::Rescue),
 }
 
 impl Bench {
@@ -30,6 +32,7 @@ impl Bench {
             Which::Latency(latency) => Box::pin(latency.run()).await,
             Which::Memory(memory) => Box::pin(memory.run()).await,
             Which::Policies(policies) => Box::pin(policies.run()).await,
+            Which::Rescue(rescue) => Box::pin(rescue.run()).await,
         }
     }
 }
