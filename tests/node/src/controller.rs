@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod, Probe};
 use kube::api::ListParams;
@@ -216,6 +216,18 @@ impl Controller {
             .and_then(|pod| pod.containers.into_iter().next())
             .context("the Deployment has no container")?;
         Ok((container.liveness_probe, container.startup_probe))
+    }
+
+    /// Its only pod.
+    ///
+    /// # Errors
+    /// When it has none or several.
+    pub async fn pod(&self) -> Result<Pod> {
+        let pods: Api<Pod> = self.api();
+        let mut pods = pods.list(&ListParams::default()).await?.items;
+        let pod = pods.pop().context("the controller has no pod")?;
+        ensure!(pods.is_empty(), "the controller has several pods");
+        Ok(pod)
     }
 
     /// What kubectl prints.

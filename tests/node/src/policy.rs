@@ -13,6 +13,7 @@ pub struct StoryPolicy {
     rules: bool,
     large: Value,
     lower: Value,
+    apply: Value,
 }
 
 impl StoryPolicy {
@@ -25,6 +26,7 @@ impl StoryPolicy {
             large: json!({"atLeast": LARGE, "livenessProbe": {
                 "initialDelaySeconds": 60, "periodSeconds": 10, "timeoutSeconds": 30, "failureThreshold": 6}}),
             lower: json!({}),
+            apply: json!({}),
         }
     }
 
@@ -53,6 +55,13 @@ impl StoryPolicy {
         self
     }
 
+    /// By delivery Admission instead of a patch of the template.
+    #[must_use]
+    pub fn by_admission(mut self) -> Self {
+        self.apply = json!({"delivery": "Admission"});
+        self
+    }
+
     /// The object, as a user would write it.
     #[must_use]
     pub fn object(&self, namespace: &str) -> Value {
@@ -74,6 +83,7 @@ impl StoryPolicy {
                 "containerName": CONTROLLER,
                 "mode": self.mode,
                 "rules": rules,
+                "apply": self.apply,
                 "behavior": behavior,
             },
         })

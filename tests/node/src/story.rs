@@ -91,6 +91,18 @@ impl Story {
         self.operator_ready().await
     }
 
+    /// Installs delivery Admission beside the operator, as a user would.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn install_admission(&self) -> Result<()> {
+        self.progress.say("$ kubectl apply -k config/admission");
+        let config = config_dir().join("admission");
+        self.kubectl(&["apply", "-k", &config.display().to_string()])
+            .await?;
+        Ok(())
+    }
+
     /// Lets the operator count that often.
     ///
     /// # Errors
@@ -297,13 +309,16 @@ impl Story {
             "--timeout=100s",
         ];
         let namespace = self.kubectl(&operator).await;
-        let roles = [
-            "delete",
-            "clusterrole,clusterrolebinding",
-            "probepilot-operator",
-            "probepilot-counter",
-            "--ignore-not-found",
+        let kinds = [
+            "clusterrole",
+            "clusterrolebinding",
+            "validatingadmissionpolicy",
+            "validatingadmissionpolicybinding",
+            "mutatingadmissionpolicy",
+            "mutatingadmissionpolicybinding",
         ];
+        let ours = ["-l", "app.kubernetes.io/name=probepilot"];
+        let roles = [&["delete", &kinds.join(",")], &ours[..]].concat();
         let roles = self.kubectl(&roles).await;
         let crowd = self.cluster.delete_pods(CROWD).await;
         let town = self.cluster.delete_pods(TOWN).await;

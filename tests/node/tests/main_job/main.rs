@@ -5,6 +5,7 @@
 // Whatever fails here fails the test, and the panic says what and where.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod admitted;
 mod roles;
 mod seen;
 mod variants;
@@ -39,6 +40,7 @@ async fn a_controller_killed_at_10_000_pods_starts_once_the_policy_is_enforced()
 async fn tell(story: &Story) {
     let mark = AuditMark::now(story.cluster());
     story.install_operator().await.unwrap();
+    story.install_admission().await.unwrap();
     let podcache = story.load_controller().await.unwrap();
     story.settle(SMALL).await.unwrap();
     let grown = variants::small(story).await;
@@ -51,6 +53,7 @@ async fn tell(story: &Story) {
         variants::server_side(story, "server-side", "kubectl", millicpu),
         variants::server_side(story, "flux", "kustomize-controller", millicpu),
         variants::without_rules(story, millicpu),
+        admitted::admitted(story, millicpu),
         variants::grown(&grown),
         roles::use_the_rest(story),
     );

@@ -40,7 +40,8 @@ pub async fn probes(controller: &Controller) -> (Timings, Option<Timings>) {
     (timings(&liveness), startup.as_ref().map(timings))
 }
 
-fn timings(probe: &Probe) -> Timings {
+/// Of one probe.
+pub fn timings(probe: &Probe) -> Timings {
     [
         probe.initial_delay_seconds.unwrap_or_default(),
         probe.period_seconds.unwrap_or_default(),

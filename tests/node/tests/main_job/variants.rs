@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::seen::{CHART, RUNG, covered, line, need_and_budget, probes, reason, startup};
 
 /// Of all variants.
-pub const NAMESPACES: [&str; 6] = [
+pub const NAMESPACES: [&str; 7] = [
+    "admitted",
     "grown",
     "killed",
     "looping",
@@ -29,7 +30,7 @@ const LAST_WORDS: [&str; 3] = [
 /// A CPU limit at which the controller starts well within any of the budgets.
 const FAST: u32 = 150;
 /// How long a rescued controller must stay ready.
-const STAYS: Duration = Duration::from_secs(20);
+pub const STAYS: Duration = Duration::from_secs(20);
 
 /// Removes a variant, whether or not it came so far.
 pub async fn remove(story: &Story, namespace: &str) {
