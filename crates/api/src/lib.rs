@@ -12,6 +12,7 @@ mod conditions;
 mod crash_loop;
 mod crd;
 mod learning;
+mod memory;
 mod policy;
 mod rules;
 mod status;
@@ -25,12 +26,14 @@ pub use conditions::{ConditionStatus, ConditionType, Reason};
 pub use crash_loop::CrashLoop;
 pub use crd::{crd, crd_yaml, reference_markdown};
 pub use learning::{Learning, MeasuredBy, StartOutcome, StartRecord};
+pub use memory::{
+    Correction, Exhaustion, Floor, Handover, Intent, JudgedLife, Memory, Pending, RaiseSeries,
+    ReplacedPod, TemplateMemory, WriteCause,
+};
 pub use policy::{Mode, ProbePolicy, ProbePolicySpec, TargetKind, TargetRef};
 pub use rules::{CountSelector, Linear, Point, ScalingRule, Step};
 pub use status::{
-    AdviceStatus, BudgetSource, Correction, CountStatus, Exhaustion, Floor, Handover, Intent,
-    JudgedLife, LastWrite, Memory, Pending, ProbePair, ProbePolicyStatus, RaiseSeries, ReplacedPod,
-    StartupStatus, TemplateMemory, WriteCause,
+    AdviceStatus, BudgetSource, CountStatus, LastWrite, ProbePair, ProbePolicyStatus, StartupStatus,
 };
 pub use timings::ProbeTimings;
 

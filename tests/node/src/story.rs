@@ -309,16 +309,10 @@ impl Story {
             "--timeout=100s",
         ];
         let namespace = self.kubectl(&operator).await;
-        let kinds = [
-            "clusterrole",
-            "clusterrolebinding",
-            "validatingadmissionpolicy",
-            "validatingadmissionpolicybinding",
-            "mutatingadmissionpolicy",
-            "mutatingadmissionpolicybinding",
-        ];
-        let ours = ["-l", "app.kubernetes.io/name=probepilot"];
-        let roles = [&["delete", &kinds.join(",")], &ours[..]].concat();
+        let kinds = "clusterrole,clusterrolebinding,\
+            validatingadmissionpolicy,validatingadmissionpolicybinding,\
+            mutatingadmissionpolicy,mutatingadmissionpolicybinding";
+        let roles = ["delete", kinds, "-l", "app.kubernetes.io/name=probepilot"];
         let roles = self.kubectl(&roles).await;
         let crowd = self.cluster.delete_pods(CROWD).await;
         let town = self.cluster.delete_pods(TOWN).await;

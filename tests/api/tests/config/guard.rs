@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::account::{account, rule};
 use crate::build;
-use crate::edits::{ALLOWED, Edit, FORBIDDEN, NAME, objects};
+use crate::edits::{ALLOWED, Edit, NAME, forbidden, objects};
 use crate::kinds::{KINDS, objects_of};
 
 /// What the operator is told that creates something.
@@ -157,7 +157,7 @@ async fn the_operators_account_may_change_timings_and_nothing_else() {
     let tries = |kind, edit| tried(&operator, scene.ns(), kind, edit);
     // API servers see a new policy after a moment.
     for (kind, _) in &objects {
-        let (what, edit) = forbidden(kind);
+        let (what, edit) = first_forbidden(kind);
         within(PATIENCE, "the policies hold", async || {
             Ok::<_, String>(match tries(kind, edit).await {
                 Err(_) => Seen::Done(()),
@@ -168,7 +168,7 @@ async fn the_operators_account_may_change_timings_and_nothing_else() {
     }
 
     let mut wrong = Vec::new();
-    for (what, kinds, edit, says) in FORBIDDEN {
+    for (what, kinds, edit, says) in forbidden() {
         for kind in *kinds {
             match tries(kind, *edit).await {
                 Err(said) if said == *says => {}
@@ -185,7 +185,7 @@ async fn the_operators_account_may_change_timings_and_nothing_else() {
         }
     }
     for (kind, object) in &objects {
-        let (what, edit) = forbidden(kind);
+        let (what, edit) = first_forbidden(kind);
         if let Err(said) = tried(&scene.admin, scene.ns(), kind, edit).await {
             wrong.push(format!("an administrator's {kind}, {what}: denied, {said}"));
         }
@@ -204,8 +204,8 @@ async fn the_operators_account_may_change_timings_and_nothing_else() {
 }
 
 /// The first edit that is forbidden for a kind.
-fn forbidden(kind: &str) -> (&'static str, Edit) {
-    let mut edits = FORBIDDEN.iter();
+fn first_forbidden(kind: &str) -> (&'static str, Edit) {
+    let mut edits = forbidden();
     let found = edits.find(|(_, kinds, _, _)| kinds.contains(&kind));
     let (what, _, edit, _) = found.unwrap();
     (what, *edit)
