@@ -103,6 +103,13 @@ async fn of_a_daemonset_with_on_delete_only_the_killed_pod_is_deleted() {
         })
     };
     until("its successor", gone).await;
+    let told = |status: &ProbePolicyStatus| {
+        let memory = status.memory.as_ref();
+        let handover = memory.and_then(|memory| memory.handover.as_ref());
+        let replaced = handover.and_then(|handover| handover.replaced.as_ref());
+        replaced.is_some_and(|replaced| replaced.told) && reason(status, "InSync") == "Covered"
+    };
+    stage.status("web", "the deletion to be done", told).await;
     stage.quiet().await;
     let after = by_node(&stage, 3).await;
     assert_eq!(threshold(&after[place]), 13, "120 s from a life of 57 s");
