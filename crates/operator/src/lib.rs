@@ -29,6 +29,7 @@ pub mod discovery;
 pub mod events;
 pub mod failure;
 pub mod farewell;
+mod feeds;
 pub mod fence;
 pub mod hand_back;
 pub mod kubeconfig;

@@ -1,7 +1,7 @@
 //! One target: its workload and its pods, watched for as long as somebody looks.
 //!
 //! The workload is watched by name, its pods by its label selector, so cost grows with policies and
-//! not with the cluster. Another UID or another selector starts the pods' watch anew; a target that
+//! not with the cluster; targets of one namespace share watches ([`crate::feeds`]). Another UID or another selector starts the pods' watch anew; a target that
 //! is missing goes on being watched, so that it is seen when it comes. Policies of one target share
 //! its watch.
 
@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream::{self, BoxStream};
+use futures::stream;
 use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
 use kube::api::DynamicObject;
-use kube::runtime::watcher::{self, Event};
-use kube::{Api, Client};
+use kube::core::Selector;
+use kube::runtime::watcher::Event;
 use probepilot_api::TargetRef;
 use probepilot_policy::{PodView, Target};
 use tokio::task::JoinHandle;
@@ -22,9 +23,10 @@ use tracing::Instrument;
 
 use crate::debounce::{Changed, Changes};
 use crate::failure::Failure;
-use crate::pods::{PAGE, PodOwner, Pods};
-use crate::watch::{Problems, WatchProblem, follow};
-use crate::workloads::{WorkloadView, api_resource};
+use crate::feeds::{Feed, Feeds};
+use crate::pods::{PodOwner, Pods};
+use crate::watch::{Problems, WatchProblem};
+use crate::workloads::WorkloadView;
 
 /// Changes of a target are told at most this often.
 const WINDOW: Duration = Duration::from_millis(150);
@@ -51,7 +53,7 @@ pub struct TargetSnapshot {
 pub struct Targets(Arc<Registry>);
 
 struct Registry {
-    client: Client,
+    feeds: Feeds,
     running: Mutex<HashMap<Key, Weak<Watching>>>,
 }
 
@@ -62,7 +64,7 @@ impl Targets {
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self(Arc::new(Registry {
-            client,
+            feeds: Feeds::new(client),
             running: Mutex::default(),
         }))
     }
@@ -160,7 +162,7 @@ impl Watching {
         });
         let span = tracing::info_span!("target", namespace, target = target.display());
         let watching = run(
-            registry.client.clone(),
+            registry.feeds.clone(),
             namespace,
             target,
             Arc::clone(&shared),
@@ -191,15 +193,10 @@ impl Drop for Watching {
 }
 
 /// Both watches of one target, for ever.
-async fn run(client: Client, namespace: String, target: TargetRef, shared: Arc<Shared>) {
-    let workloads: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), &namespace, &api_resource(target.kind));
-    let by_name = format!("metadata.name={}", target.name);
-    let mut workload = follow(workloads, watcher::Config::default().fields(&by_name));
-
-    let nothing = || stream::pending().boxed();
-    let mut pods: BoxStream<'static, Result<Event<Pod>, watcher::Error>> = nothing();
-    let mut following: Option<(PodOwner, String)> = None;
+async fn run(feeds: Feeds, namespace: String, target: TargetRef, shared: Arc<Shared>) {
+    let mut workload = feeds.workload(&namespace, target.kind, &target.name);
+    let mut pods: Feed<Pod> = stream::pending().boxed();
+    let mut following: Option<(PodOwner, Selector)> = None;
     loop {
         tokio::select! {
             Some(event) = workload.next() => {
@@ -208,11 +205,8 @@ async fn run(client: Client, namespace: String, target: TargetRef, shared: Arc<S
                     continue;
                 }
                 pods = match &wanted {
-                    Some((_, labels)) => follow(
-                        Api::namespaced(client.clone(), &namespace),
-                        watcher::Config::default().labels(labels).page_size(PAGE),
-                    ),
-                    None => nothing(),
+                    Some((_, selector)) => feeds.pods(&namespace, selector.clone()),
+                    None => stream::pending().boxed(),
                 };
                 shared.restart_pods(wanted.as_ref().map(|(owner, _)| owner.clone()));
                 following = wanted;
@@ -230,9 +224,9 @@ impl Shared {
     /// Takes an event in and says whose pods to watch from now on.
     fn take_workload(
         &self,
-        event: Result<Event<DynamicObject>, watcher::Error>,
+        event: Result<Event<DynamicObject>, WatchProblem>,
         target: &TargetRef,
-    ) -> Option<(PodOwner, String)> {
+    ) -> Option<(PodOwner, Selector)> {
         let mut state = self.lock();
         let changed = match event {
             Ok(event) => {
@@ -252,7 +246,7 @@ impl Shared {
         state.workload.pods()
     }
 
-    fn take_pod(&self, event: Result<Event<Pod>, watcher::Error>, target: &TargetRef) {
+    fn take_pod(&self, event: Result<Event<Pod>, WatchProblem>, target: &TargetRef) {
         let mut state = self.lock();
         let changed = match event {
             Ok(event) => {

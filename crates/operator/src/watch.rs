@@ -32,7 +32,7 @@ const CURRENT: Duration = Duration::from_secs(35);
 pub(crate) fn follow<K>(
     api: Api<K>,
     config: watcher::Config,
-) -> BoxStream<'static, Result<Event<K>, watcher::Error>>
+) -> BoxStream<'static, Result<Event<K>, WatchProblem>>
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
@@ -40,8 +40,12 @@ where
     stream::unfold(start, |(mut watching, mut backoff)| async move {
         backoff.wait().await;
         let item = watching.next().await?;
-        if let Err(error) = &item {
-            backoff.failed(Failure::of_watch(error), Instant::now(), fastrand::f64());
+        let item = item.map_err(|error| WatchProblem {
+            failure: Failure::of_watch(&error),
+            message: error.to_string(),
+        });
+        if let Err(problem) = &item {
+            backoff.failed(problem.failure, Instant::now(), fastrand::f64());
         }
         Some((item, (watching, backoff)))
     })
@@ -111,7 +115,7 @@ impl Backoff {
 pub struct WatchProblem {
     /// What kind of failure.
     pub failure: Failure,
-    /// What was watched and what went wrong, in one sentence.
+    /// What went wrong, and with which watch where that is known, in one sentence.
     pub message: String,
 }
 
@@ -122,12 +126,13 @@ pub(crate) struct Problems(Option<(WatchProblem, Instant)>);
 
 impl Problems {
     /// Notes a failure; logs it unless it is the one already known.
-    pub(crate) fn failed(&mut self, what: &str, error: &watcher::Error) {
-        let failure = Failure::of_watch(error);
+    pub(crate) fn failed(&mut self, what: &str, problem: &WatchProblem) {
+        let WatchProblem { failure, message } = problem;
+        let failure = *failure;
         if self.current().is_none_or(|known| known.failure != failure) {
-            tracing::warn!("watching {what} failed and is tried again: {error}");
+            tracing::warn!("watching {what} failed and is tried again: {message}");
         }
-        let message = format!("watching {what} fails: {error}");
+        let message = format!("watching {what} fails: {message}");
         self.0 = Some((WatchProblem { failure, message }, Instant::now()));
     }
 

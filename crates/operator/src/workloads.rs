@@ -1,6 +1,7 @@
 //! The one workload of a target, as its watch tells it.
 
 use kube::api::{ApiResource, DynamicObject};
+use kube::core::Selector;
 use kube::runtime::watcher::Event;
 use probepilot_api::{TargetKind, TargetRef};
 use probepilot_policy::{Target, Workload};
@@ -90,16 +91,16 @@ impl WorkloadView {
     }
 
     /// Whose pods to watch, and by which label selector.
-    pub(crate) fn pods(&self) -> Option<(PodOwner, String)> {
+    pub(crate) fn pods(&self) -> Option<(PodOwner, Selector)> {
         let Target::Found(workload) = &self.seen else {
             return None;
         };
-        let selector = kube::core::Selector::try_from(workload.selector.clone()).ok()?;
+        let selector = Selector::try_from(workload.selector.clone()).ok()?;
         let owner = PodOwner {
             kind: workload.kind,
             name: workload.name.clone(),
             uid: workload.uid.clone(),
         };
-        Some((owner, selector.to_string()))
+        Some((owner, selector))
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
@@ -143,6 +144,23 @@ impl Story {
         self.kubectl(&[&["-n", SYSTEM][..], &patch].concat())
             .await?;
         self.operator_ready().await
+    }
+
+    /// When the container of the operator's only replica began to run.
+    ///
+    /// # Errors
+    /// When there is no replica, or it does not run.
+    pub async fn operator_started(&self) -> Result<Timestamp> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), SYSTEM);
+        let list = pods.list(&ListParams::default()).await?;
+        let statuses = list
+            .into_iter()
+            .filter_map(|pod| pod.status?.container_statuses);
+        let running = statuses
+            .flatten()
+            .filter_map(|status| status.state?.running);
+        let started = running.filter_map(|running| running.started_at).next();
+        Ok(started.context("no replica of the operator runs")?.0)
     }
 
     async fn operator_ready(&self) -> Result<()> {

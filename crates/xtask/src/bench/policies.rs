@@ -116,15 +116,11 @@ impl Policies {
         story.stop_operator().await?;
         place.make().await?;
 
-        let began = Instant::now();
         story.start_operator(&["--max-parallel-rollouts=1"]).await?;
         place.all_decided().await?;
-        report.holds(
-            "all decided after a start",
-            began.elapsed().as_secs_f64(),
-            AIMS.decided.as_secs_f64(),
-            "s",
-        );
+        let took = Timestamp::now().duration_since(story.operator_started().await?);
+        let what = "all decided after a start of the process";
+        report.holds(what, took.as_secs_f64(), AIMS.decided.as_secs_f64(), "s");
 
         progress.say("waiting for two minutes of rest");
         tokio::time::sleep(WINDOW).await;
