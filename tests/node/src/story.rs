@@ -159,7 +159,7 @@ impl Story {
         let running = statuses
             .flatten()
             .filter_map(|status| status.state?.running);
-        let started = running.filter_map(|running| running.started_at).next();
+        let started = running.find_map(|running| running.started_at);
         Ok(started.context("no replica of the operator runs")?.0)
     }
 
