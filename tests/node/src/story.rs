@@ -156,10 +156,9 @@ impl Story {
         let statuses = list
             .into_iter()
             .filter_map(|pod| pod.status?.container_statuses);
-        let running = statuses
+        let started = statuses
             .flatten()
-            .filter_map(|status| status.state?.running);
-        let started = running.find_map(|running| running.started_at);
+            .find_map(|status| status.state?.running?.started_at);
         Ok(started.context("no replica of the operator runs")?.0)
     }
 
