@@ -24,13 +24,19 @@ const CONCURRENCY: u16 = 16;
 /// A policy's own changes and its wakes come in bursts; the first of a burst waits for so long.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
+/// Policies of one page of a list: what is in memory whole, for a moment.
+const POLICIES: u32 = 100;
+
 /// Works on policies until the future is dropped.
 pub async fn run(clients: Clients, options: PolicyOptions, metrics: Metrics, publisher: Publisher) {
     let (wake, mut woken) = Wake::channel();
     let (farewells, leaving) = Farewells::channel();
     let api = policies(&clients.api, options.namespace.as_deref());
     let (store, writer) = reflector::store();
-    let events = watcher::watcher(api, watcher::Config::default());
+    let config = watcher::Config::default().page_size(POLICIES);
+    // Who owns which field of a policy is never asked, and is the larger part of it in memory.
+    let events =
+        watcher::watcher(api, config).modify(|policy| policy.metadata.managed_fields = None);
     // A policy that is deleted must be heard of at once: another may be waiting for its place.
     let touched = events.reflect(writer).touched_objects();
     let controller = Controller::for_stream(touched, store.clone());

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -82,9 +83,14 @@ impl Policies {
     }
 }
 
+/// A new policy's target should be read by then; else its status says that it is being read.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// What is held of one policy.
 pub struct Entry {
     uid: Option<String>,
+    /// Since when it is held.
+    since: Instant,
     /// The workload that the policy names, where it writes to its template.
     template_of: Option<TargetRef>,
     /// The status as it stands in memory; ahead of the API server's by what is not worth a write.
@@ -132,6 +138,7 @@ impl Entry {
         let status = policy.status.clone().unwrap_or_default();
         Self {
             uid: policy.uid(),
+            since: Instant::now(),
             template_of: template_of(&policy.spec),
             written: status.clone(),
             status,
@@ -142,6 +149,16 @@ impl Entry {
             refused: None,
             sources: None,
         }
+    }
+
+    /// How long a policy that nothing was reported of yet has still to wait for a first look at its target;
+    /// `None` when something was, or when that takes too long. A thousand new policies then have their
+    /// targets' watches at once, and each one status instead of two.
+    #[must_use]
+    pub fn first_look(&self) -> Option<Duration> {
+        let unreported = self.written.observed_generation.is_none();
+        let left = FIRST_LOOK.checked_sub(self.since.elapsed());
+        left.filter(|left| unreported && !left.is_zero())
     }
 
     /// Takes in what the policy names now.

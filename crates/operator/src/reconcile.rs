@@ -218,6 +218,12 @@ impl Turn<'_> {
         if self.is_no_news(entry, &policy, &observation, &sources) {
             return Ok((Outcome::Kept, None));
         }
+        if observation.target == Target::Unread
+            && let Some(left) = entry.first_look()
+        {
+            let left = SignedDuration::try_from(left).ok();
+            return Ok((Outcome::Kept, left));
+        }
         if let Target::Found(workload) = &observation.target {
             if entry.precedes_our_write(workload) {
                 return Ok((Outcome::Kept, Some(SignedDuration::ZERO)));

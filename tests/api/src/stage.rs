@@ -173,6 +173,13 @@ impl Stage {
         json!({"apiVersion": "probepilot.dev/v1alpha1", "kind": "ProbePolicy", "metadata": {"name": name}, "spec": spec})
     }
 
+    /// Fields of a policy whose rule asks for liveness timings of 60/10/30/6, as people set them by hand today.
+    #[must_use]
+    pub fn rung(&self) -> Value {
+        json!({"rules": [{"count": {"resource": "configmaps", "namespace": self.scene.ns()}, "steps": [
+            {"atLeast": 0, "livenessProbe": {"initialDelaySeconds": 60, "periodSeconds": 10, "timeoutSeconds": 30, "failureThreshold": 6}}]}]})
+    }
+
     /// Creates a policy for Deployment `web`, of that name.
     pub async fn enforce(&self, fields: Value) -> ProbePolicy {
         self.create_policy(self.policy("web", "web", fields)).await

@@ -18,11 +18,9 @@ pub const LONGER: &str = "60/10/30/6 /healthz:61779";
 
 /// Rungs of liveness timings, taken from whoever declares them.
 pub fn rung(stage: &Stage, on_delete: &str) -> Value {
-    json!({
-        "apply": {"onConflict": "Take", "onDelete": on_delete},
-        "rules": [{"count": {"resource": "configmaps", "namespace": stage.scene.ns()}, "steps": [
-            {"atLeast": 0, "livenessProbe": {"initialDelaySeconds": 60, "periodSeconds": 10, "timeoutSeconds": 30, "failureThreshold": 6}}]}],
-    })
+    let mut fields = stage.rung();
+    fields["apply"] = json!({"onConflict": "Take", "onDelete": on_delete});
+    fields
 }
 
 /// `manager: liveness fields | startup fields` of every manager that owns any in container `a`.

@@ -8,18 +8,13 @@ use probepilot_test_api::stage::{Stage, chart_liveness, reason, shown, until, we
 use probepilot_test_cluster::wait::Seen;
 use serde_json::json;
 
-fn rung(stage: &Stage) -> serde_json::Value {
-    json!({"rules": [{"count": {"resource": "configmaps", "namespace": stage.scene.ns()}, "steps": [
-        {"atLeast": 0, "livenessProbe": {"initialDelaySeconds": 60, "periodSeconds": 10, "timeoutSeconds": 30, "failureThreshold": 6}}]}]})
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fight_ends_and_goes_on_when_the_author_says_so() {
     let stage = Stage::new("writes-contest").await;
     let manifest = web(chart_liveness("/healthz"));
     let apply = || stage.kubectl(&["apply", "-f", "-"], &manifest);
     apply().await.unwrap();
-    stage.enforce(rung(&stage)).await;
+    stage.enforce(stage.rung()).await;
     let operator = stage.start();
     let ours = "60/10/30/6 /healthz:61779";
     stage.until_shown(shown("", ours, 2)).await;

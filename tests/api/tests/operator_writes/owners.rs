@@ -3,12 +3,6 @@
 use probepilot_test_api::stage::{Stage, chart_liveness, deployment, shown, sync_message, web};
 use serde_json::{Value, json};
 
-/// Rungs of liveness timings, which a client-side owner leaves to us.
-fn rung(stage: &Stage) -> Value {
-    json!({"rules": [{"count": {"resource": "configmaps", "namespace": stage.scene.ns()}, "steps": [
-        {"atLeast": 0, "livenessProbe": {"initialDelaySeconds": 60, "periodSeconds": 10, "timeoutSeconds": 30, "failureThreshold": 6}}]}]})
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_side_owner_is_taken_from_and_applies_again_without_a_fight() {
     let stage = Stage::new("writes-kubectl").await;
@@ -17,7 +11,7 @@ async fn a_client_side_owner_is_taken_from_and_applies_again_without_a_fight() {
         .kubectl(&["apply", "-f", "-"], &manifest)
         .await
         .unwrap();
-    stage.enforce(rung(&stage)).await;
+    stage.enforce(stage.rung()).await;
     let operator = stage.start();
     let ours = "60/10/30/6 /healthz:61779";
     let status = stage.until_shown(shown("", ours, 2)).await;
@@ -66,7 +60,7 @@ async fn server_side_owners_keep_their_liveness_and_meet_no_conflict() {
         .kubectl(&words, &manifest("web", "one"))
         .await
         .unwrap();
-    stage.enforce(rung(&stage)).await;
+    stage.enforce(stage.rung()).await;
     let operator = stage.start();
     let expected = |generation| {
         shown(
@@ -103,7 +97,7 @@ async fn a_gitops_controller_goes_on_whatever_it_declares() {
         .apply("kustomize-controller", &manifest)
         .await
         .unwrap();
-    stage.enforce(rung(&stage)).await;
+    stage.enforce(stage.rung()).await;
     let operator = stage.start();
     let liveness = "30/10/1/3 /healthz:61779";
     stage
@@ -186,7 +180,7 @@ async fn take_takes_from_an_applier_who_is_refused_until_he_gives_way() {
         .apply("kustomize-controller", &manifest)
         .await
         .unwrap();
-    let mut spec = rung(&stage);
+    let mut spec = stage.rung();
     spec["apply"] = json!({"onConflict": "Take"});
     stage.enforce(spec).await;
     let operator = stage.start();
@@ -225,7 +219,7 @@ async fn yield_leaves_a_client_side_owner_alone() {
         .kubectl(&["apply", "-f", "-"], &manifest)
         .await
         .unwrap();
-    let mut spec = rung(&stage);
+    let mut spec = stage.rung();
     spec["apply"] = json!({"onConflict": "Yield"});
     stage.enforce(spec).await;
     let operator = stage.start();

@@ -5,7 +5,7 @@ use probepilot_test_api::stage::{Stage, chart_liveness, reason, shown};
 use serde_json::{Value, json};
 
 use crate::flux::{Flux, INTERVALS};
-use crate::{DECLARED, WANTED, rollouts, rung};
+use crate::{DECLARED, WANTED, rollouts};
 
 /// What is in Git: releases differ in the container's environment.
 fn manifest(release: &str) -> Value {
@@ -28,7 +28,7 @@ async fn flux_is_left_what_it_declares_and_has_nothing_to_correct() {
     let stage = Stage::new("owners-flux").await;
     let flux = Flux::start(&stage, &json!({}), &[manifest("1")]).await;
     applied(&flux).await;
-    stage.enforce(rung(&stage)).await;
+    stage.enforce(stage.rung()).await;
     let operator = stage.start();
     let given = |generation| shown("0/10/10/12 /healthz:61779", DECLARED, generation);
     stage.until_shown(given(2)).await;
@@ -57,7 +57,7 @@ async fn a_fight_with_flux_ends_after_two_corrections() {
     let stage = Stage::new("owners-flux-take").await;
     let flux = Flux::start(&stage, &json!({}), &[manifest("1")]).await;
     applied(&flux).await;
-    let mut fields = rung(&stage);
+    let mut fields = stage.rung();
     fields["apply"] = json!({"onConflict": "Take"});
     stage.enforce(fields).await;
     let operator = stage.start();

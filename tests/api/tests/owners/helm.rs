@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::{DECLARED, WANTED, rollouts, rung, tools};
+use crate::{DECLARED, WANTED, rollouts, tools};
 
 /// How long Helm may take for one release.
 const RELEASED: Duration = Duration::from_secs(90);
@@ -109,7 +109,7 @@ async fn helm_3_is_taken_from_and_each_release_costs_one_more_rollout() {
     let stage = Stage::new("owners-helm3-taken").await;
     let helm = Helm::new(&tools().await.helm3, &stage);
     helm.install().await;
-    stage.enforce(rung(&stage)).await;
+    stage.enforce(stage.rung()).await;
     let operator = stage.start();
     stage.until_shown(shown("", WANTED, 2)).await;
 
@@ -134,7 +134,7 @@ async fn helm_4_is_left_what_it_declares_and_meets_no_conflict() {
     let stage = Stage::new("owners-helm4-left").await;
     let helm = Helm::new(&tools().await.helm4, &stage);
     helm.install().await;
-    stage.enforce(rung(&stage)).await;
+    stage.enforce(stage.rung()).await;
     let operator = stage.start();
     let given = |generation| shown("0/10/10/12 /healthz:61779", DECLARED, generation);
     stage.until_shown(given(2)).await;
@@ -154,7 +154,7 @@ async fn helm_4_fails_under_take_as_was_said_before() {
     let stage = Stage::new("owners-helm4-take").await;
     let helm = Helm::new(&tools().await.helm4, &stage);
     helm.install().await;
-    let mut fields = rung(&stage);
+    let mut fields = stage.rung();
     fields["apply"] = json!({"onConflict": "Take"});
     stage.enforce(fields).await;
     let operator = stage.start();

@@ -21,12 +21,11 @@ use k8s_openapi::api::apps::v1::Deployment;
 use probepilot_test_api::stage::{Stage, until};
 use probepilot_test_cluster::wait::Seen;
 use probepilot_test_cluster::{OwnerTools, Progress};
-use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// Liveness as the chart and the manifests declare it.
 const DECLARED: &str = "30/10/10/2 /healthz:61779";
-/// Liveness as [`rung`] wants it.
+/// Liveness as [`Stage::rung`] wants it.
 const WANTED: &str = "60/10/30/6 /healthz:61779";
 
 /// The owners, built once for all tests of this process.
@@ -37,12 +36,6 @@ async fn tools() -> &'static OwnerTools {
         built.unwrap().unwrap()
     };
     BUILT.get_or_init(build).await
-}
-
-/// A rule that asks for liveness timings, which every owner here declares.
-fn rung(stage: &Stage) -> Value {
-    json!({"rules": [{"count": {"resource": "configmaps", "namespace": stage.scene.ns()}, "steps": [
-        {"atLeast": 0, "livenessProbe": {"initialDelaySeconds": 60, "periodSeconds": 10, "timeoutSeconds": 30, "failureThreshold": 6}}]}]})
 }
 
 /// How often the template of `web` changed: the revision that the Deployment controller gave it last.
