@@ -58,7 +58,8 @@ type Gathering<P, K, W> = Mutex<HashMap<P, Vec<Member<K, W>>>>;
 /// Who asked, and for what.
 struct Member<K, W> {
     wants: W,
-    events: mpsc::Sender<Result<Event<K>, WatchProblem>>,
+    /// Boxed: a channel has room for 32 from its beginning, and a pod's event is some KiB large.
+    events: mpsc::Sender<Box<Result<Event<K>, WatchProblem>>>,
     /// UIDs of what it was shown and still selects.
     known: HashSet<String>,
 }
@@ -143,10 +144,11 @@ fn member<K: Send + 'static, W>(wants: W) -> (Member<K, W>, Feed<K>) {
         events,
         known: HashSet::new(),
     };
-    let feed = futures::stream::unfold(
-        told,
-        |mut told| async move { Some((told.recv().await?, told)) },
-    );
+    let feed =
+        futures::stream::unfold(
+            told,
+            |mut told| async move { Some((*told.recv().await?, told)) },
+        );
     (member, feed.boxed())
 }
 
@@ -270,7 +272,7 @@ impl<K: Resource + Clone, W: Wants<K>> Member<K, W> {
     async fn take(&mut self, event: &Result<Event<K>, WatchProblem>, selected: bool) {
         if let Some(told) = self.translate(event, selected) {
             // Who is gone is noticed by the caller.
-            let _ = self.events.send(told).await;
+            let _ = self.events.send(Box::new(told)).await;
         }
     }
 
