@@ -14,9 +14,9 @@ use crate::deadline::within;
 
 /// Requests for this are answered by whoever serves it, not by the API server itself.
 pub(crate) const PATH: &str = "/apis/metrics.k8s.io/";
-/// Longest time for one read by the operator: the answer to a kill waits for it, and an aggregated API may hang when what serves it
+/// Longest time for one read by the operator. The answer to a kill, promised within 1 s, waits for it, and an aggregated API may hang when what serves it
 /// is gone.
-const DEADLINE: Duration = Duration::from_secs(2);
+const DEADLINE: Duration = Duration::from_millis(500);
 /// One pod is not asked about again within this.
 const PAUSE: Duration = Duration::from_secs(30);
 /// Nobody is asked again within this when the right is missing or nobody answers.
