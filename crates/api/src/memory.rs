@@ -55,6 +55,10 @@ pub struct Memory {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateMemory {
+    /// UID of the target that has it; one that is created again has a template of its own. Default: empty, as an earlier version wrote.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub target_uid: String,
     /// Checksum of the template without the timings and the startup probe that the operator may write.
     #[schemars(length(max = 32))]
     pub sum: String,

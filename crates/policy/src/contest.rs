@@ -6,6 +6,7 @@
 //! | the same, by `kubectl rollout undo` | a rollback | written again after the next startup kill |
 //! | the template is one that was there before | a rollback | written again after the next startup kill |
 //! | anything else of the template as well | an upgrade | written again |
+//! | the workload: it was deleted and created again | none of these | written as for any new target |
 //!
 //! Two corrections within 24 h or three within 7 days are a contest: nothing is written any more until
 //! the author of the policy asks for it (`probepilot.dev/retry`). Source: design, section 7.
@@ -28,6 +29,8 @@ const LONGEST_NAME: usize = 128;
 /// One look at the target's template.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
+    /// UID of the target.
+    pub target_uid: String,
     /// Checksum of the template without what we may write.
     pub sum: String,
     /// The timings now.
@@ -62,9 +65,18 @@ pub(crate) enum Change {
 /// Takes a look into memory, and says what changed since the one before.
 pub(crate) fn weigh(memory: &mut Memory, look: &Look, now: Timestamp) -> Change {
     forgive(memory, look);
-    let Some(before) = memory.template.clone() else {
+    let mut known = memory.template.take();
+    let is_other = |known: &mut TemplateMemory| {
+        !known.target_uid.is_empty() && known.target_uid != look.target_uid
+    };
+    if known.take_if(is_other).is_some() {
+        // Its owner made it anew, so nobody took anything away.
+        memory.rolled_back = None;
+    }
+    let Some(before) = known else {
         if look.in_place {
             memory.template = Some(TemplateMemory {
+                target_uid: look.target_uid.clone(),
                 sum: look.sum.clone(),
                 probes: Some(look.probes),
                 earlier: Vec::new(),
@@ -91,6 +103,7 @@ pub(crate) fn weigh(memory: &mut Memory, look: &Look, now: Timestamp) -> Change 
     }
     memory.template = Some(TemplateMemory {
         earlier: earlier(&before, &look.sum),
+        target_uid: look.target_uid.clone(),
         sum: look.sum.clone(),
         probes,
     });

@@ -14,7 +14,7 @@ use crate::decision::{Action, Decision, Leave, Probes, Startup};
 use crate::events;
 use crate::handover;
 use crate::kills::Kills;
-use crate::need::{Asked, need};
+use crate::need::{Ask, Asked, need};
 use crate::observation::{Count, Observation, Target};
 use crate::policy::Policy;
 use crate::probes::{Held, budget};
@@ -30,6 +30,7 @@ mod gates;
 mod going;
 mod learning;
 mod messages;
+mod obstacles;
 mod plan;
 mod stuck;
 
@@ -236,6 +237,18 @@ impl Case<'_> {
             Plan::Change(planned) => self.pass_gates(planned, &baseline, &asked, &mut decision),
         }
         decision
+    }
+
+    /// In sync, with what that costs the owner.
+    fn covered(&self, baseline: &Baseline, ask: Option<&Ask>) -> ConditionState {
+        let covered = conditions::covered(self.current, baseline, ask);
+        let by_template = self.policy.delivery == Delivery::Template;
+        match self.obstacles(baseline).filter(|_| by_template) {
+            Some(obstacles) => {
+                ConditionState::new(covered.reason, format!("{}; {obstacles}", covered.message))
+            }
+            None => covered,
+        }
     }
 
     /// What would help besides probes.

@@ -149,6 +149,8 @@ pub struct Write {
     pub probes: ContainerProbes,
     /// The record for the workload's annotation.
     pub record: BaselineRecord,
+    /// UID of the workload.
+    pub target_uid: String,
     /// Checksum of the template without what is written.
     pub template: String,
     /// Budget before, in seconds.

@@ -228,6 +228,7 @@ pub fn raises(memory: &Memory) -> Option<i64> {
 pub fn remember_write(memory: Memory, write: &Write, at: Timestamp) -> Memory {
     let mut memory = remember(memory, Some(write.cause), write.from_seconds.into(), at);
     let template = memory.template.get_or_insert_default();
+    template.target_uid.clone_from(&write.target_uid);
     template.sum.clone_from(&write.template);
     // Where the owner's own probes are back, nothing is left that could be taken away.
     template.probes =

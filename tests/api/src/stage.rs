@@ -237,6 +237,14 @@ impl Stage {
         run.map_err(|error| error.to_string())
     }
 
+    /// Runs the command of the annotation `probepilot.dev/kept` as a person who copies it.
+    pub async fn run(&self, command: &str) {
+        let (words, patch) = command.split_once(" --patch '").expect("a patch");
+        let mut words: Vec<_> = words.split(' ').skip(1).collect();
+        words.extend(["--patch", patch.strip_suffix('\'').expect("its end")]);
+        self.kubectl(&words, &Value::Null).await.expect("patched");
+    }
+
     /// Server-side apply by a manager, without force, as a GitOps controller would.
     pub async fn apply(&self, manager: &str, object: &Value) -> Result<Deployment, kube::Error> {
         let name = object["metadata"]["name"].as_str().expect("a name");

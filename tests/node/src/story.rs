@@ -84,22 +84,20 @@ impl Story {
             .entrypoint(["/probepilot"])
             .user("65532:65532");
         self.cluster.load_image(&image).await?;
-        let config = config_dir().join("local");
-        self.progress.say("$ kubectl apply -k config/local");
         // The CRD is not established yet when the first objects are applied; nothing of that kind is among them.
-        self.kubectl(&["apply", "-k", &config.display().to_string()])
-            .await?;
+        self.change("apply", "local").await?;
         self.operator_ready().await
     }
 
-    /// Installs delivery Admission beside the operator, as a user would.
+    /// `kubectl apply -k` or `kubectl delete -k` of one kustomization of config/, as an administrator would.
     ///
     /// # Errors
     /// When it is refused.
-    pub async fn install_admission(&self) -> Result<()> {
-        self.progress.say("$ kubectl apply -k config/admission");
-        let config = config_dir().join("admission");
-        self.kubectl(&["apply", "-k", &config.display().to_string()])
+    pub async fn change(&self, verb: &str, kustomization: &str) -> Result<()> {
+        self.progress
+            .say(format!("$ kubectl {verb} -k config/{kustomization}"));
+        let config = config_dir().join(kustomization);
+        self.kubectl(&[verb, "-k", &config.display().to_string()])
             .await?;
         Ok(())
     }

@@ -18,6 +18,7 @@ fn pair(threshold: i32) -> ProbePair {
 
 fn look(sum: &str, threshold: i32) -> Look {
     Look {
+        target_uid: "first".to_owned(),
         sum: sum.to_owned(),
         probes: pair(threshold),
         in_place: threshold == 12,
@@ -160,6 +161,27 @@ fn who_sets_enough_is_not_fought() {
         weigh(&mut memory, &enough, at(time));
     }
     assert_eq!((memory.corrections.len(), memory.contested), (0, None));
+}
+
+#[test]
+fn a_target_that_is_created_again_was_rolled_back_by_nobody() {
+    let undone = |target_uid: &str| Look {
+        target_uid: target_uid.to_owned(),
+        looks_undone: true,
+        ..look("a", 3)
+    };
+    for (target_uid, expected) in [("first", Change::Rollback), ("second", Change::None)] {
+        let mut memory = Memory::default();
+        weigh(&mut memory, &look("a", 12), at(0));
+        assert_eq!(weigh(&mut memory, &undone(target_uid), at(1)), expected);
+        assert_eq!(memory.rolled_back.is_some(), expected == Change::Rollback);
+    }
+    // It was rolled back, and then made anew.
+    let mut memory = Memory::default();
+    weigh(&mut memory, &look("a", 12), at(0));
+    weigh(&mut memory, &undone("first"), at(1));
+    weigh(&mut memory, &undone("second"), at(2));
+    assert_eq!((memory.rolled_back, memory.template), (None, None));
 }
 
 fn looks() -> impl Strategy<Value = (i64, Look)> {

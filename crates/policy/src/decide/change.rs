@@ -19,6 +19,7 @@ impl Case<'_> {
         let record = records.find(|record| record.container == self.current.name);
         let killed = self.kills.killed_now.as_ref();
         let look = contest::Look {
+            target_uid: self.workload.uid.clone(),
             sum: self.sum(baseline),
             probes: current,
             in_place: baseline.probes != *self.current

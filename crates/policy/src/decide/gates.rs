@@ -56,9 +56,8 @@ impl Case<'_> {
             }
             // A target whose budget covers the need is in sync, whatever a lower waits for.
             Gate::Queue | Gate::Closed(_) if cause == Cause::Lower => {
-                decision
-                    .conditions
-                    .push(conditions::covered(self.current, baseline, asked.ask()));
+                let covered = self.covered(baseline, asked.ask());
+                decision.conditions.push(covered);
                 self.wait(&gate, asked, decision);
             }
             Gate::Queue => {
@@ -120,6 +119,7 @@ impl Case<'_> {
                 taken: self.taken_before(&wanted),
                 released: self.released(),
             },
+            target_uid: self.workload.uid.clone(),
             template: self.sum(baseline),
             sentence: messages::why(
                 cause,

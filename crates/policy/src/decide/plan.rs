@@ -178,7 +178,7 @@ impl Case<'_> {
         ask: Option<&Ask>,
         decision: &mut Decision,
     ) -> Plan {
-        let keep = Plan::Keep(conditions::covered(self.current, baseline, ask));
+        let keep = Plan::Keep(self.covered(baseline, ask));
         let Some(lower) = self.policy.lower else {
             return keep;
         };

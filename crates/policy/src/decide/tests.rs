@@ -9,6 +9,7 @@ mod handler;
 mod lbc;
 mod learning;
 mod lower;
+mod obstacles;
 mod owners;
 mod properties;
 mod raises;

@@ -229,6 +229,7 @@ fn memory_after_a_write() {
     };
     let raised = remember_write(memory.clone(), &write, at(5));
     let template = Some(probepilot_api::TemplateMemory {
+        target_uid: write.target_uid.clone(),
         sum: write.template.clone(),
         probes: Some(write.record.written),
         earlier: Vec::new(),

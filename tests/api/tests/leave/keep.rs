@@ -6,8 +6,7 @@ use probepilot_test_api::stage::{Shown, Stage, chart_liveness, shown, web};
 use serde_json::json;
 
 use crate::seen::{
-    LIVENESS, LONGER, STARTUP, annotation, delete, finalizers, is_ours, kept, let_go, owners, run,
-    rung,
+    LIVENESS, LONGER, STARTUP, annotation, delete, finalizers, is_ours, kept, let_go, owners, rung,
 };
 
 /// A startup probe on a Deployment of a client-side owner, written by a running operator.
@@ -42,7 +41,7 @@ async fn the_probes_stay_and_the_command_takes_them_away() {
             "Deployment: deployment/web keeps its probes, with a startup budget of 60 s, and probepilot owns none of them any more; the annotation probepilot.dev/kept has the command that takes them away"
         ]
     );
-    run(&stage, &kept(&after).expect("the command")).await;
+    stage.run(&kept(&after).expect("the command")).await;
     let end = stage.get("web").await;
     assert_eq!(Shown::of(&end, "a"), shown("", LIVENESS, 4));
     assert_eq!(

@@ -117,11 +117,3 @@ pub async fn until_finalizers(stage: &Stage, name: &str, expected: &[&str]) {
     };
     until("the finalizers", look).await;
 }
-
-/// Runs the command as a person who copies it.
-pub async fn run(stage: &Stage, command: &str) {
-    let (words, patch) = command.split_once(" --patch '").unwrap();
-    let mut words: Vec<_> = words.split(' ').skip(1).collect();
-    words.extend(["--patch", patch.strip_suffix('\'').unwrap()]);
-    stage.kubectl(&words, &Value::Null).await.unwrap();
-}

@@ -40,23 +40,24 @@ async fn a_controller_killed_at_10_000_pods_starts_once_the_policy_is_enforced()
 async fn tell(story: &Story) {
     let mark = AuditMark::now(story.cluster());
     story.install_operator().await.unwrap();
-    story.install_admission().await.unwrap();
+    story.change("apply", "admission").await.unwrap();
     let podcache = story.load_controller().await.unwrap();
     story.settle(SMALL).await.unwrap();
     let grown = variants::small(story).await;
 
     story.crowd(CROWD).await.unwrap();
     let millicpu = story.slow_enough(&podcache).await.unwrap();
-    let (killed, ..) = tokio::join!(
+    let (killed, admitted, ..) = tokio::join!(
         variants::killed(story, millicpu),
+        admitted::killed(story, millicpu),
         variants::long_looping(story, millicpu),
         variants::server_side(story, "server-side", "kubectl", millicpu),
         variants::server_side(story, "flux", "kustomize-controller", millicpu),
         variants::without_rules(story, millicpu),
-        admitted::admitted(story, millicpu),
         variants::grown(&grown),
         roles::use_the_rest(story),
     );
+    admitted::rescued_without_a_right_to_write(story, &admitted).await;
 
     story.disperse().await.unwrap();
     variants::small_again(&killed).await;

@@ -28,7 +28,7 @@ impl AuditMark {
     }
 
     /// What the operator's service account asked for since.
-    fn used(&self) -> Used {
+    pub fn used(&self) -> Used {
         let mut file = fs::File::open(&self.log).unwrap();
         file.seek(SeekFrom::Start(self.at)).unwrap();
         let mut text = String::new();
@@ -80,13 +80,7 @@ pub async fn are_least(story: &Story, mark: AuditMark) {
         Vec::<String>::new(),
         "rights that are missing in config/rbac"
     );
-    let mut objects = Vec::<Value>::new();
-    for install in ["default", "admission"] {
-        let config = config_dir().join(install).display().to_string();
-        let text = story.kubectl(&["kustomize", &config]).await.unwrap();
-        let more: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
-        objects.extend(more);
-    }
+    let objects = shipped(story, &["default", "admission"]).await;
     let granted = granted(&objects).unwrap();
     assert!(!granted.is_empty(), "config/default has roles");
     let unused: Vec<_> = granted
@@ -98,6 +92,18 @@ pub async fn are_least(story: &Story, mark: AuditMark) {
         Vec::<String>::new(),
         "rights in config/rbac that nothing used"
     );
+}
+
+/// The objects of these kustomizations of config/.
+pub async fn shipped(story: &Story, kustomizations: &[&str]) -> Vec<Value> {
+    let mut objects = Vec::new();
+    for name in kustomizations {
+        let config = config_dir().join(name).display().to_string();
+        let text = story.kubectl(&["kustomize", &config]).await.unwrap();
+        let more: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+        objects.extend(more);
+    }
+    objects
 }
 
 /// The Deployment's policy has a finalizer, which goes with it as its target is missing in the end.
