@@ -12,6 +12,7 @@ use crate::client::Clients;
 use crate::counts::Counts;
 use crate::events::{PodEvents, Publisher};
 use crate::farewell::Farewells;
+use crate::hand_back::Place;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::policies::{Followed, Gone, Policies, PolicyRef, Wake};
@@ -145,6 +146,11 @@ impl Context {
         // A reconcile may hold the entry still.
         let namespace = policy.namespace.clone().unwrap_or_default();
         self.farewells.policy(namespace, gone);
+    }
+
+    /// Lets go a container to which a policy had written that writes elsewhere now, or nowhere.
+    pub fn leave_place(&self, place: Place) {
+        self.farewells.place(place);
     }
 
     /// Gives back a slot of the rollout queue that is not used, to whoever is next.

@@ -1,7 +1,8 @@
-//! Lets workloads go whose policy is gone: under `apply.onDelete: Keep` there is no finalizer, so a deletion is
-//! seen when the policy is away already.
+//! Lets workloads go to whose template no policy writes any more. Under `apply.onDelete: Keep` there is no finalizer, so
+//! a deletion is seen when the policy is away already. A policy may also name another target or container than before,
+//! or deliver by Admission.
 //!
-//! A deletion while no operator ran is found at its next start, from the annotation that every write leaves on
+//! What happened while no operator ran is found at its next start, from the annotation that every write leaves on
 //! the workload: the metadata of all Deployments, StatefulSets and DaemonSets is read once, in pages.
 
 use std::collections::HashSet;
@@ -12,7 +13,7 @@ use futures::StreamExt;
 use futures::stream;
 use kube::api::{Api, DynamicObject, ListParams, ObjectMeta};
 use kube::{Client, ResourceExt};
-use probepilot_api::{BASELINE_ANNOTATION, OnDelete, ProbePolicy, TargetKind, TargetRef};
+use probepilot_api::{BASELINE_ANNOTATION, Delivery, OnDelete, ProbePolicy, TargetKind, TargetRef};
 use probepilot_policy::BaselineRecord;
 use tokio::sync::mpsc;
 
@@ -45,7 +46,7 @@ pub type Leaving = mpsc::UnboundedReceiver<Farewell>;
 pub enum Farewell {
     /// What a policy of this namespace had written.
     Policy(String, Gone),
-    /// A container of which no policy is known.
+    /// A container to which no policy writes any more.
     Place(Place),
 }
 
@@ -60,6 +61,11 @@ impl Farewells {
     /// Lets go what a policy that is gone had written. Nothing happens once the controller is gone.
     pub fn policy(&self, namespace: String, gone: Gone) {
         let _ = self.0.send(Farewell::Policy(namespace, gone));
+    }
+
+    /// Lets go a container to which no policy writes any more.
+    pub fn place(&self, place: Place) {
+        let _ = self.0.send(Farewell::Place(place));
     }
 }
 
@@ -87,7 +93,7 @@ async fn say(context: &Context, farewell: Farewell) {
             Ok(HandedBack::Refused(sentence)) => {
                 tracing::warn!(
                     target_ref = name,
-                    "the API server refused to let the workload go, whose policy is gone: {sentence}"
+                    "the API server refused to let the workload go, to which no policy writes any more: {sentence}"
                 );
                 return;
             }
@@ -98,7 +104,7 @@ async fn say(context: &Context, farewell: Farewell) {
             Err(error) => {
                 tracing::warn!(
                     target_ref = name,
-                    "letting the workload go, whose policy is gone, failed and is tried again: {error}"
+                    "letting the workload go, to which no policy writes any more, failed and is tried again: {error}"
                 );
             }
         }
@@ -172,9 +178,10 @@ async fn left_before(context: &Arc<Context>) -> Vec<Place> {
     left
 }
 
-/// What policies name; their own reconciles know what to do there.
+/// To what policies write; their own reconciles know what to do there.
 fn known(policies: &[Arc<ProbePolicy>]) -> HashSet<(String, TargetRef)> {
-    let named = policies.iter().map(|policy| {
+    let by_template = |policy: &&Arc<ProbePolicy>| policy.spec.apply.delivery == Delivery::Template;
+    let named = policies.iter().filter(by_template).map(|policy| {
         let namespace = policy.namespace().unwrap_or_default();
         (namespace, policy.spec.target_ref.clone())
     });

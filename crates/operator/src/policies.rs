@@ -93,6 +93,8 @@ pub struct Entry {
     since: Instant,
     /// The workload that the policy names, where it writes to its template.
     template_of: Option<TargetRef>,
+    /// Where it may have written something.
+    holds: Option<Place>,
     /// The status as it stands in memory; ahead of the API server's by what is not worth a write.
     pub status: ProbePolicyStatus,
     /// The status as the API server has it.
@@ -136,10 +138,11 @@ pub struct Refused {
 impl Entry {
     fn new(policy: &ProbePolicy) -> Self {
         let status = policy.status.clone().unwrap_or_default();
-        Self {
+        let mut entry = Self {
             uid: policy.uid(),
             since: Instant::now(),
             template_of: template_of(&policy.spec),
+            holds: None,
             written: status.clone(),
             status,
             failures: 0,
@@ -148,7 +151,9 @@ impl Entry {
             claim: None,
             refused: None,
             sources: None,
-        }
+        };
+        entry.holds = entry.place(&policy.namespace().unwrap_or_default());
+        entry
     }
 
     /// How long a policy that nothing was reported of yet has still to wait for a first look at its target;
@@ -182,6 +187,19 @@ impl Entry {
             container: self.container().filter(|_| same)?,
             target,
         })
+    }
+
+    /// Where the policy may have written something and has no business any more: it names another target or
+    /// container by now, or delivers by Admission. Said once.
+    pub fn left(&mut self, namespace: &str) -> Option<Place> {
+        let now = self.place(namespace);
+        let held = self.holds.as_ref();
+        let unknown = now.is_none() && held.map(|held| &held.target) == self.template_of.as_ref();
+        if unknown {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.holds, now);
+        before.filter(|before| self.holds.as_ref() != Some(before))
     }
 
     /// Whether the target is seen as it was before the last write, which its watch has not told yet.

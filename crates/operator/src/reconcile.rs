@@ -260,6 +260,10 @@ impl Turn<'_> {
         let container = entry.status.container.clone();
         let target = policy.target;
         self.claim(entry, Some(Claim { target, container }));
+        let namespace = self.object.namespace().unwrap_or_default();
+        if let Some(left) = entry.left(&namespace) {
+            self.context.leave_place(left);
+        }
         Ok((outcome, look_again))
     }
 

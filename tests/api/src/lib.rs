@@ -18,6 +18,7 @@ pub mod proxy;
 pub mod stage;
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,6 +111,14 @@ pub async fn config(cluster: &Cluster) -> Config {
     // A proxy of the developer's leads nowhere near a test cluster.
     config.proxy_url = None;
     config
+}
+
+/// The folder of a kustomization in config/.
+#[must_use]
+pub fn kustomization(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../config")
+        .join(name)
 }
 
 /// Waits until `look` gives something; fails the test after `within`.

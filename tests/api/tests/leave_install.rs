@@ -8,7 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, ResourceExt};
 use probepilot_api::ProbePolicy;
+use probepilot_test_api::kustomization;
 use probepilot_test_api::program::program;
 use probepilot_test_api::stage::{Shown, Stage, chart_liveness, deployment, within};
 use probepilot_test_cluster::wait::Seen;
@@ -28,8 +28,7 @@ const STARTUP: &str = "0/10/10/7 /healthz:61779";
 const PATIENCE: Duration = Duration::from_mins(2);
 
 async fn kubectl(stage: &Stage, words: &[&str]) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/default");
-    let folder = folder.display().to_string();
+    let folder = kustomization("default").display().to_string();
     let words = [words, &["-k", &folder]].concat();
     // Without a namespace: the objects name theirs.
     let kubectl = stage.scene.cluster.kubectl().unwrap();

@@ -112,8 +112,8 @@ impl Cluster {
         &self.kubeconfig
     }
 
-    /// A client with the administrator's rights.
-    pub async fn client(&self) -> Result<Client> {
+    /// The administrator's way to the API server.
+    pub async fn config(&self) -> Result<Config> {
         let failed = |cause| Error::Kubeconfig {
             path: self.kubeconfig.clone(),
             cause: Box::new(cause),
@@ -124,7 +124,12 @@ impl Cluster {
             .map_err(failed)?;
         // A proxy of the developer's leads nowhere near a test cluster.
         config.proxy_url = None;
-        Client::try_from(config).map_err(Error::kube("make a client"))
+        Ok(config)
+    }
+
+    /// A client with the administrator's rights.
+    pub async fn client(&self) -> Result<Client> {
+        Client::try_from(self.config().await?).map_err(Error::kube("make a client"))
     }
 
     /// The built kubectl with this cluster's kubeconfig.

@@ -53,6 +53,14 @@ pub enum Error {
         /// Why not.
         cause: std::io::Error,
     },
+    /// Objects that kubectl printed could not be read.
+    #[error("cannot read the objects of {}: {cause}", path.display())]
+    Yaml {
+        /// The kustomization.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
     /// A daemon ended while its cluster was starting.
     #[error("{process} ended while the cluster was starting; the end of {}:\n{tail}", log.display())]
     Died {

@@ -1,10 +1,11 @@
 //! kubectl, as a user would run it.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
 use crate::command::{show, tail};
@@ -55,6 +56,17 @@ impl Kubectl {
         let mut command = std::process::Command::new(&self.program);
         command.arg("--kubeconfig").arg(&self.kubeconfig);
         command
+    }
+
+    /// The objects of `kubectl kustomize`.
+    pub async fn kustomize(&self, directory: &Path) -> Result<Vec<Value>> {
+        let text = self
+            .run([OsStr::new("kustomize"), directory.as_os_str()])
+            .await?;
+        serde_saphyr::from_multiple(&text).map_err(|cause| Error::Yaml {
+            path: directory.to_owned(),
+            cause: cause.to_string(),
+        })
     }
 
     /// Runs kubectl to its end and returns what it printed on standard output. A failure quotes what it said.

@@ -21,6 +21,7 @@
 //!
 //! What may not go in: anything that knows ProbePolicy. Tests of the product live beside this crate and use it.
 
+mod account;
 mod cgroup;
 mod cluster;
 mod command;
@@ -49,6 +50,7 @@ mod progress;
 mod tools;
 pub mod wait;
 
+pub use account::rights_in;
 pub use cluster::Cluster;
 pub use component::Component;
 pub use error::{Error, Result};

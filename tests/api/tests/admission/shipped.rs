@@ -1,25 +1,14 @@
 //! What config/ ships, put where a test can use it.
 
-use std::path::{Path, PathBuf};
-
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::Config;
-use kube::api::PostParams;
-use probepilot_test_api::config;
+use probepilot_test_api::kustomization;
 use probepilot_test_api::stage::{Operator, Stage};
+use probepilot_test_cluster::rights_in;
 use serde_json::{Value, json};
 
-fn config_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config")
-}
-
 /// The objects of `kubectl kustomize config/DIR`.
-pub async fn objects(stage: &Stage, directory: &str) -> Vec<Value> {
+async fn objects(stage: &Stage, directory: &str) -> Vec<Value> {
     let kubectl = stage.scene.cluster.kubectl().unwrap();
-    let directory = config_dir().join(directory).display().to_string();
-    let text = kubectl.run(["kustomize", &directory]).await.unwrap();
-    serde_saphyr::from_multiple(&text).unwrap()
+    kubectl.kustomize(&kustomization(directory)).await.unwrap()
 }
 
 /// One object of config/admission.
@@ -69,53 +58,21 @@ pub async fn operator(stage: &Stage) -> Operator {
     for object in roles(stage).await {
         apply(stage, &object).await;
     }
-    let request = TokenRequest {
-        spec: Some(TokenRequestSpec::default()),
-        ..TokenRequest::default()
-    };
-    let accounts = stage.scene.api::<ServiceAccount>();
-    let token = accounts
-        .create_token_request("probepilot", &PostParams::default(), &request)
-        .await
-        .unwrap();
-    let admin = config(&stage.scene.cluster).await;
-    let mut config = Config::new(admin.cluster_url);
-    config.root_cert = admin.root_cert;
-    ns.clone_into(&mut config.default_namespace);
-    config.auth_info.token = Some(token.status.unwrap().token.unwrap().into());
+    let config = stage.scene.cluster.config_of(ns, "probepilot").await;
+    let config = config.unwrap();
     stage.start_as(config, false, ([127, 0, 0, 1], 0).into())
 }
 
-/// The account and the roles as they are shipped, for the test's namespace. What belongs to the cluster gets the
-/// namespace's name behind its own, for tests run side by side.
+/// The account and the roles as they are shipped, for the test's namespace.
 async fn roles(stage: &Stage) -> Vec<Value> {
     let ns = stage.scene.ns();
-    let rbac = "rbac.authorization.k8s.io/v1";
-    let mut roles = objects(stage, "admission-only").await;
-    roles.retain(|object| object["apiVersion"] == rbac || object["kind"] == "ServiceAccount");
-    for object in &mut roles {
-        if object["metadata"]["namespace"].is_string() {
-            object["metadata"]["namespace"] = json!(ns);
-        } else {
-            suffix(&mut object["metadata"]["name"], ns);
-        }
-        if object["roleRef"]["kind"] == "ClusterRole" {
-            suffix(&mut object["roleRef"]["name"], ns);
-        }
-        for subject in object["subjects"].as_array_mut().into_iter().flatten() {
-            subject["namespace"] = json!(ns);
-        }
-    }
+    let mut roles = rights_in(ns, objects(stage, "admission-only").await);
     roles.push(json!({
-        "apiVersion": rbac, "kind": "ClusterRole",
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
         "metadata": {"name": format!("configmaps-{ns}"), "labels": {"probepilot.dev/aggregate-to-counter": "true"}},
         "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}],
     }));
     roles
-}
-
-fn suffix(name: &mut Value, with: &str) {
-    *name = json!(format!("{}-{with}", name.as_str().unwrap()));
 }
 
 /// What of the roles is in no namespace.

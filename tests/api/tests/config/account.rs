@@ -1,12 +1,9 @@
 //! Accounts with rights of their own, and clients that carry their tokens.
 
-use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Client;
-use kube::api::PostParams;
-use kube::config::AuthInfo;
-use probepilot_test_api::{Scene, config};
+use probepilot_test_api::Scene;
 use serde_json::{Value, json};
 
 /// A rule of a role: one verb, or `*`, on resources of one group.
@@ -33,18 +30,6 @@ pub async fn account(scene: &Scene, name: &str, rules: &[Value]) -> Client {
 
 /// A client with a token of an account in the test's namespace.
 pub async fn token(scene: &Scene, name: &str) -> Client {
-    let asked: TokenRequest =
-        serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 3600}}))
-            .unwrap();
-    let accounts = scene.api::<ServiceAccount>();
-    let token = accounts
-        .create_token_request(name, &PostParams::default(), &asked)
-        .await
-        .unwrap();
-    let mut config = config(&scene.cluster).await;
-    config.auth_info = AuthInfo {
-        token: Some(token.status.unwrap().token.unwrap().into()),
-        ..AuthInfo::default()
-    };
+    let config = scene.cluster.config_of(scene.ns(), name).await.unwrap();
     Client::try_from(config).unwrap()
 }

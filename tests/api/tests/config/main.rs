@@ -16,29 +16,20 @@ mod namespaced;
 mod pods;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
 use kube::api::PostParams;
-use probepilot_test_api::Scene;
+use probepilot_test_api::{Scene, kustomization};
 use probepilot_test_cluster::{Cluster, TestNamespace};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// What `kubectl kustomize config/NAME` prints, object by object.
 async fn build(cluster: &Cluster, name: &str) -> Vec<Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../config")
-        .join(name);
-    let text = cluster
-        .kubectl()
-        .unwrap()
-        .run(["kustomize", &folder.display().to_string()])
-        .await
-        .unwrap();
-    serde_saphyr::from_multiple(&text).unwrap()
+    let kubectl = cluster.kubectl().unwrap();
+    kubectl.kustomize(&kustomization(name)).await.unwrap()
 }
 
 fn of<K: DeserializeOwned>(objects: &[Value], kind: &str) -> K {

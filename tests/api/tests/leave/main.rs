@@ -10,6 +10,7 @@
 
 mod crash;
 mod keep;
+mod moved;
 mod observe;
 mod restore;
 mod seen;

@@ -51,10 +51,10 @@ impl Act {
             Self::NoLiveness => container = json!({"name": "a", "image": "none"}),
             Self::OwnStartup => {
                 container["startupProbe"] =
-                    startup(&json!({"path": "/started", "port": 61779}), "httpGet")
+                    startup(&json!({"path": "/started", "port": 61779}), "httpGet");
             }
             Self::OtherStartup => {
-                container["startupProbe"] = startup(&json!({"port": 7}), "tcpSocket")
+                container["startupProbe"] = startup(&json!({"port": 7}), "tcpSocket");
             }
             Self::Again | Self::Recreate => {}
         }

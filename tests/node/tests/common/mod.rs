@@ -62,15 +62,7 @@ pub async fn install_crd(client: &Client) {
 
 /// Runs the operator on one namespace until the returned task is aborted.
 pub async fn operator(cluster: &Cluster, namespace: &str) -> tokio::task::JoinHandle<()> {
-    operator_as(admin_config(cluster).await, namespace)
-}
-
-/// An administrator's way to the API server.
-pub async fn admin_config(cluster: &Cluster) -> Config {
-    let kubeconfig = kube::config::Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
-    let options = kube::config::KubeConfigOptions::default();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    config.unwrap()
+    operator_as(cluster.config().await.unwrap(), namespace)
 }
 
 /// The same with this way to the API server, and whose rights it has there.

@@ -4,26 +4,26 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, PostParams};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use probepilot_api::{ADMITTED_ANNOTATION, ProbePolicy};
 use probepilot_test_cluster::wait::{self, Seen};
-use probepilot_test_cluster::{Cluster, Kubectl, TestNamespace};
+use probepilot_test_cluster::{Cluster, Kubectl, TestNamespace, rights_in};
 use probepilot_test_node::story::config_dir;
 use serde_json::{Value, json};
 
 use crate::case::{Case, End, SLOW, slow};
-use crate::common::{admin_config, operator_as, reason};
+use crate::common::{operator_as, reason};
 
 const PATIENCE: Duration = Duration::from_mins(4);
 
 pub async fn a_killed_pod_is_deleted_and_the_new_one_starts(cluster: &Cluster, client: &Client) {
     let namespace = TestNamespace::create(client, "admitted").await.unwrap();
     let (name, kubectl) = (namespace.name(), cluster.kubectl().unwrap());
-    install(&kubectl, name).await;
-    let operator = operator_as(account(cluster, client, &kubectl, name).await, name);
+    let installed = install(&kubectl, name).await;
+    let config = cluster.config_of(name, "probepilot").await.unwrap();
+    let operator = operator_as(config, name);
 
     let case = Case {
         policy: json!({"apply": {"delivery": "Admission"}}),
@@ -76,87 +76,43 @@ pub async fn a_killed_pod_is_deleted_and_the_new_one_starts(cluster: &Cluster, c
     assert_eq!(sets.items.len(), 1, "one template hash");
 
     operator.abort();
-    for object in ["clusterrolebinding", "clusterrole"] {
-        kubectl.run(["delete", object, name]).await.unwrap();
-    }
-    for object in ["binding", ""] {
-        let kind = format!("mutatingadmissionpolicy{object}");
-        kubectl
-            .run(["delete", &kind, "probepilot-probes"])
-            .await
-            .unwrap();
-    }
+    remove(&kubectl, &installed).await;
     namespace.delete().await.unwrap();
 }
 
-/// config/admission as it is shipped; the canary goes to the operator's namespace.
-async fn install(kubectl: &Kubectl, namespace: &str) {
-    let directory = config_dir().join("admission").display().to_string();
-    let text = kubectl.run(["kustomize", &directory]).await.unwrap();
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
-    for mut object in objects {
-        if object["apiVersion"] == "rbac.authorization.k8s.io/v1" {
-            // The account of this test has rights of its own.
-            continue;
-        }
-        if object["metadata"]["namespace"].is_string() {
-            object["metadata"]["namespace"] = json!(namespace);
-        }
-        apply(kubectl, &object).await;
-    }
-}
-
-async fn apply(kubectl: &Kubectl, object: &Value) {
-    let words = ["apply", "-f", "-"];
-    kubectl
-        .run_with_input(words, &object.to_string())
-        .await
-        .unwrap();
-}
-
-/// A service account of that namespace that may do what delivery Admission needs: it writes no workload.
-async fn account(cluster: &Cluster, client: &Client, kubectl: &Kubectl, namespace: &str) -> Config {
-    let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
-    let workloads = ["deployments", "statefulsets", "daemonsets"];
-    let admission = [
-        "mutatingadmissionpolicies",
-        "mutatingadmissionpolicybindings",
-    ];
-    let rules = json!([
-        rule("probepilot.dev", &["probepolicies"], &["list", "watch"]),
-        rule("probepilot.dev", &["probepolicies/status"], &["patch"]),
-        rule("apps", &workloads, &["list", "watch"]),
-        rule("", &["pods"], &["list", "watch", "delete", "create"]),
-        rule("", &["events"], &["list"]),
-        rule("", &["namespaces"], &["get"]),
-        rule("events.k8s.io", &["events"], &["create", "patch"]),
-        rule("admissionregistration.k8s.io", &admission, &["get"]),
-    ]);
-    let (rbac, group) = ("rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io");
-    for object in [
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "operator", "namespace": namespace}}),
-        json!({"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": namespace}, "rules": rules}),
-        json!({"apiVersion": rbac, "kind": "ClusterRoleBinding", "metadata": {"name": namespace},
-            "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": namespace}],
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": namespace}}),
-    ] {
-        apply(kubectl, &object).await;
-    }
-    let request = TokenRequest {
-        spec: Some(TokenRequestSpec::default()),
-        ..TokenRequest::default()
+/// What config/admission-only ships of roles and admission, for an operator of this namespace.
+async fn install(kubectl: &Kubectl, namespace: &str) -> Vec<Value> {
+    let directory = config_dir().join("admission-only");
+    let shipped = kubectl.kustomize(&directory).await.unwrap();
+    let canary = |object: &&Value| object["kind"] == "ProbePolicy";
+    let mut canary = shipped.iter().find(canary).cloned().unwrap();
+    canary["metadata"]["namespace"] = json!(namespace);
+    let admission = |object: &&Value| {
+        let kind = object["kind"].as_str().unwrap_or_default();
+        kind.starts_with("MutatingAdmissionPolicy")
     };
-    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-    let token = accounts
-        .create_token_request("operator", &PostParams::default(), &request)
-        .await
-        .unwrap();
-    let admin = admin_config(cluster).await;
-    let mut config = Config::new(admin.cluster_url);
-    config.root_cert = admin.root_cert;
-    namespace.clone_into(&mut config.default_namespace);
-    config.auth_info.token = Some(token.status.unwrap().token.unwrap().into());
-    config
+    let of_the_cluster = shipped.iter().filter(admission).cloned();
+    let mut objects: Vec<_> = of_the_cluster.chain([canary]).collect();
+    objects.extend(rights_in(namespace, shipped));
+    for object in &objects {
+        let words = ["apply", "-f", "-"];
+        kubectl
+            .run_with_input(words, &object.to_string())
+            .await
+            .unwrap();
+    }
+    objects
+}
+
+/// Takes away what is in no namespace.
+async fn remove(kubectl: &Kubectl, objects: &[Value]) {
+    for object in objects {
+        let [kind, name] =
+            [&object["kind"], &object["metadata"]["name"]].map(|word| word.as_str().unwrap());
+        if object["metadata"]["namespace"].is_null() {
+            kubectl.run(["delete", kind, name]).await.unwrap();
+        }
+    }
 }
 
 /// The Deployment's pod that is not being deleted, where there is exactly one.

@@ -98,10 +98,9 @@ pub async fn are_least(story: &Story, mark: AuditMark) {
 pub async fn shipped(story: &Story, kustomizations: &[&str]) -> Vec<Value> {
     let mut objects = Vec::new();
     for name in kustomizations {
-        let config = config_dir().join(name).display().to_string();
-        let text = story.kubectl(&["kustomize", &config]).await.unwrap();
-        let more: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
-        objects.extend(more);
+        let kubectl = story.cluster().kubectl().unwrap();
+        let more = kubectl.kustomize(&config_dir().join(name)).await;
+        objects.extend(more.unwrap());
     }
     objects
 }
