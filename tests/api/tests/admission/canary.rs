@@ -1,5 +1,7 @@
 //! What is told when delivery Admission does not work, and that pods are created whatever is wrong.
 
+use std::time::Instant;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use probepilot_api::ProbePolicyStatus;
@@ -51,6 +53,7 @@ pub async fn tells_what_is_wrong(stage: &Stage) {
     let mut canary = stage.scene.api().get("probepilot-canary").await.unwrap();
     probed(&mut canary);
     assert!(created(stage, "whole").await);
+    proved_again_by_another_api_server(stage).await;
 
     delete(stage, "mutatingadmissionpolicybinding").await;
     let missing = says(&delivery(stage, "AdmissionMissing").await);
@@ -58,7 +61,7 @@ pub async fn tells_what_is_wrong(stage: &Stage) {
         missing.contains("kubectl apply -k config/admission"),
         "{missing}"
     );
-    until_not_given(stage, "unbound").await;
+    until_given(stage, "unbound", false).await;
     install(stage).await;
     delivery(stage, "AdmissionReady").await;
 
@@ -77,7 +80,7 @@ pub async fn tells_what_is_wrong(stage: &Stage) {
 
     delete(stage, "mutatingadmissionpolicy").await;
     delivery(stage, "AdmissionMissing").await;
-    until_not_given(stage, "removed").await;
+    until_given(stage, "removed", false).await;
     install(stage).await;
     delivery(stage, "AdmissionReady").await;
 
@@ -111,7 +114,30 @@ pub async fn tells_what_is_wrong(stage: &Stage) {
     ];
     stage.kubectl(&gone, &Value::Null).await.unwrap();
     assert!(!created(stage, "without-crd").await);
+    // An API server that begins now has never heard of the kind (with failurePolicy Fail it would take no pod).
+    stage.scene.cluster.restart_apiserver().await.unwrap();
+    assert!(!created(stage, "without-crd-from-the-start").await);
     install_own(&stage.scene.admin).await;
+}
+
+/// An API server that was restarted may be another version, or know of the policy only later: it is tried anew.
+async fn proved_again_by_another_api_server(stage: &Stage) {
+    stage.scene.cluster.restart_apiserver().await.unwrap();
+    let restarted = Instant::now();
+    let look = || async {
+        let seen = stage.proxy.since(restarted);
+        let proof = |line: &str| line.starts_with("POST ") && line.contains("dryRun=All");
+        let proofs = seen.iter().filter(|one| proof(&one.line)).count();
+        Ok::<_, std::convert::Infallible>(if proofs > 0 {
+            Seen::Done(())
+        } else {
+            Seen::NotYet(format!("{} requests", seen.len()))
+        })
+    };
+    until("a dry run", look).await;
+    // It begins to answer before it has read all policies.
+    until_given(stage, "after-a-restart", true).await;
+    delivery(stage, "AdmissionReady").await;
 }
 
 /// The operator has given the canary what it tries, and no condition.
@@ -121,17 +147,17 @@ fn probed(canary: &mut probepilot_api::ProbePolicy) {
     assert!(status.conditions.is_empty(), "{}", canary.name_any());
 }
 
-/// API servers see a deletion some moments later.
-async fn until_not_given(stage: &Stage, name: &str) {
+/// API servers see a change some moments later.
+async fn until_given(stage: &Stage, name: &str, expected: bool) {
     let tries = std::sync::atomic::AtomicUsize::new(0);
     let look = || async {
         let number = tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let given = created(stage, &format!("{name}-{number}")).await;
-        Ok::<_, std::convert::Infallible>(if given {
-            Seen::NotYet("given".to_owned())
-        } else {
+        Ok::<_, std::convert::Infallible>(if given == expected {
             Seen::Done(())
+        } else {
+            Seen::NotYet(format!("given: {given}"))
         })
     };
-    until("a pod as its owner wrote it", look).await;
+    until("what a new pod is given", look).await;
 }
