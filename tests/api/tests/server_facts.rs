@@ -33,6 +33,14 @@ impl Server {
         Self { scene }
     }
 
+    /// The same with the Deployment, which a manager `flux` applied.
+    async fn with_web_of_flux(prefix: &str) -> Self {
+        let server = Self::new(prefix).await;
+        let manifest = web(chart_liveness("/healthz"));
+        server.apply("flux", &manifest, false).await.unwrap();
+        server
+    }
+
     /// Server-side apply.
     async fn apply(&self, manager: &str, object: &Value, force: bool) -> Result<Deployment, Error> {
         let params = PatchParams {
@@ -110,11 +118,7 @@ fn renamed() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s1_an_absent_startup_probe_meets_no_conflict_and_the_same_again_changes_nothing() {
-    let server = Server::new("s1").await;
-    server
-        .apply("flux", &web(chart_liveness("/healthz")), false)
-        .await
-        .unwrap();
+    let server = Server::with_web_of_flux("s1").await;
     let startup = fields(&startup_probe());
     let first = server.apply(OURS, &startup, false).await.unwrap();
     assert_eq!(first.metadata.generation, Some(2));
@@ -128,11 +132,7 @@ async fn s1_an_absent_startup_probe_meets_no_conflict_and_the_same_again_changes
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s2_a_field_that_is_applied_keeps_the_container_it_is_in() {
-    let server = Server::new("s2").await;
-    server
-        .apply("flux", &web(chart_liveness("/healthz")), false)
-        .await
-        .unwrap();
+    let server = Server::with_web_of_flux("s2").await;
     server
         .apply(OURS, &fields(&startup_probe()), false)
         .await
@@ -147,11 +147,7 @@ async fn s2_a_field_that_is_applied_keeps_the_container_it_is_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_a_strategic_merge_patch_owns_leaves_alone() {
-    let server = Server::new("s3").await;
-    server
-        .apply("flux", &web(chart_liveness("/healthz")), false)
-        .await
-        .unwrap();
+    let server = Server::with_web_of_flux("s3").await;
     let written = server
         .patch(Patch::Strategic(fields(&startup_probe())))
         .await;
@@ -169,11 +165,7 @@ async fn s3_a_strategic_merge_patch_owns_leaves_alone() {
 async fn s4_a_probe_of_which_a_leaf_is_ours_cannot_be_dropped() {
     let bare = deployment("web", json!([{"name": "a", "image": "none"}]));
     for by_apply in [true, false] {
-        let server = Server::new("s4").await;
-        server
-            .apply("flux", &web(chart_liveness("/healthz")), false)
-            .await
-            .unwrap();
+        let server = Server::with_web_of_flux("s4").await;
         if by_apply {
             server.apply(OURS, &fields(&delay(60)), true).await.unwrap();
         } else {
@@ -189,11 +181,7 @@ async fn s4_a_probe_of_which_a_leaf_is_ours_cannot_be_dropped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s5_two_handlers_in_one_startup_probe_are_refused_even_by_force() {
-    let server = Server::new("s5").await;
-    server
-        .apply("flux", &web(chart_liveness("/healthz")), false)
-        .await
-        .unwrap();
+    let server = Server::with_web_of_flux("s5").await;
     let patch = Patch::Strategic(fields(&startup_probe()));
     server.patch(patch).await.unwrap();
     let mut his = web(chart_liveness("/healthz"));
@@ -271,11 +259,7 @@ async fn s7_a_client_side_owner_owns_what_was_defaulted_and_never_puts_it_back()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s8_an_admission_policy_can_drop_the_container_that_s2_leaves_behind() {
-    let server = Server::new("s8").await;
-    server
-        .apply("flux", &web(chart_liveness("/healthz")), false)
-        .await
-        .unwrap();
+    let server = Server::with_web_of_flux("s8").await;
     server
         .apply(OURS, &fields(&startup_probe()), false)
         .await

@@ -1,7 +1,21 @@
 //! Our startup probe goes with the owner's liveness probe.
 
-use probepilot_test_api::stage::{Stage, chart_liveness, reason, shown, web};
+use probepilot_test_api::stage::{Operator, Stage, chart_liveness, reason, shown, web};
 use serde_json::{Value, json};
+
+/// A Deployment of a client-side owner to which an operator has written a startup probe.
+async fn begun(prefix: &str) -> (Stage, Operator) {
+    let stage = Stage::new(prefix).await;
+    let manifest = web(chart_liveness("/healthz"));
+    let apply = ["apply", "-f", "-"];
+    stage.kubectl(&apply, &manifest).await.unwrap();
+    stage.enforce(json!({})).await;
+    let operator = stage.start();
+    let startup = "0/10/10/7 /healthz:61779";
+    let written = shown(startup, "30/10/10/2 /healthz:61779", 2);
+    stage.until_shown(written).await;
+    (stage, operator)
+}
 
 fn liveness(probe: &Value) -> Value {
     json!({"spec": {"template": {"spec": {"containers": [{"name": "a", "livenessProbe": probe}]}}}})
@@ -9,20 +23,7 @@ fn liveness(probe: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_of_the_handler_is_followed_at_once() {
-    let stage = Stage::new("writes-handler").await;
-    stage
-        .kubectl(&["apply", "-f", "-"], &web(chart_liveness("/healthz")))
-        .await
-        .unwrap();
-    stage.enforce(json!({})).await;
-    let operator = stage.start();
-    stage
-        .until_shown(shown(
-            "0/10/10/7 /healthz:61779",
-            "30/10/10/2 /healthz:61779",
-            2,
-        ))
-        .await;
+    let (stage, operator) = begun("writes-handler").await;
 
     let cases = [
         (
@@ -108,20 +109,7 @@ async fn every_change_of_the_handler_is_followed_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_handler_and_a_larger_need_are_one_write() {
-    let stage = Stage::new("writes-handler-raise").await;
-    stage
-        .kubectl(&["apply", "-f", "-"], &web(chart_liveness("/healthz")))
-        .await
-        .unwrap();
-    stage.enforce(json!({})).await;
-    let operator = stage.start();
-    stage
-        .until_shown(shown(
-            "0/10/10/7 /healthz:61779",
-            "30/10/10/2 /healthz:61779",
-            2,
-        ))
-        .await;
+    let (stage, operator) = begun("writes-handler-raise").await;
     operator.stop().await;
 
     // Both happen while the operator is away, so that it sees them together.
@@ -145,21 +133,8 @@ async fn a_new_handler_and_a_larger_need_are_one_write() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_ships_his_own_startup_probe() {
-    let stage = Stage::new("writes-own-startup").await;
+    let (stage, operator) = begun("writes-own-startup").await;
     let manifest = web(chart_liveness("/healthz"));
-    stage
-        .kubectl(&["apply", "-f", "-"], &manifest)
-        .await
-        .unwrap();
-    stage.enforce(json!({})).await;
-    let operator = stage.start();
-    stage
-        .until_shown(shown(
-            "0/10/10/7 /healthz:61779",
-            "30/10/10/2 /healthz:61779",
-            2,
-        ))
-        .await;
 
     // Too small: it keeps its handler and its period, and gets the budget.
     let mut his = manifest.clone();
