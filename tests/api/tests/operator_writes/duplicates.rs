@@ -119,11 +119,12 @@ async fn the_younger_takes_over_when_the_older_names_something_else() {
     assert_eq!(status.container.as_deref(), Some("a"));
     let missing = |status: &ProbePolicyStatus| reason(status, "TargetFound") == "NotFound";
     stage.status("a-older", "NotFound", missing).await;
-    // The older stays with what it wrote to b; nothing is written twice.
+    // What the older wrote to b was let go as it went back; what it wrote to a is the younger's. Nothing is written twice.
+    assert_eq!(stage.told("ProbesKept", 1).await.len(), 1);
     stage.quiet().await;
     assert_eq!(
         stage.shown().await,
-        shown("0/10/10/7 /a:61779", "30/10/10/2 /a:61779", 3)
+        shown("0/10/10/7 /a:61779", "30/10/10/2 /a:61779", 4)
     );
     operator.stop().await;
     stage.end().await;
@@ -159,7 +160,9 @@ async fn an_older_policy_without_a_container_stands_in_nobodys_way() {
     stage
         .status_within(PROMPTLY, "b-younger", "Duplicate", duplicate)
         .await;
-    assert_eq!(stage.shown().await.generation, 3);
+    // What the older wrote to a is let go.
+    assert_eq!(stage.told("ProbesKept", 1).await.len(), 1);
+    assert_eq!(stage.shown().await.generation, 4);
     operator.stop().await;
     stage.end().await;
 }
