@@ -36,7 +36,7 @@ const SHARED_FROM: usize = 4;
 /// Members of a shared watch of pods, whose labels all stand in its URL.
 const MOST_SHARING: usize = 40;
 /// Events that wait for a member.
-const WAITING: usize = 64;
+const WAITING: usize = 8;
 
 /// Events of the objects that were asked for, as a watch of one's own would tell them.
 pub(crate) type Feed<K> = BoxStream<'static, Result<Event<K>, WatchProblem>>;

@@ -13,8 +13,8 @@ use probepilot_policy::{Owner, PodView};
 /// Pods kept of one target. A DaemonSet of 5,000 nodes must not cost 5,000 pods of memory.
 pub const MOST_PODS: usize = 200;
 
-/// Pods of one page of a list: what is in memory whole, for a moment.
-pub(crate) const PAGE: u32 = 200;
+/// Pods of one page of a list: what is in memory whole, for a moment, at about 20 KiB a pod.
+pub(crate) const PAGE: u32 = 50;
 
 /// Whose pods are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
