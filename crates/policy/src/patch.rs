@@ -62,7 +62,7 @@ fn whole_patch(
     }))
 }
 
-/// The workload's records with that of one container replaced, or removed.
+/// The workload's records with that of one container replaced, or removed. Those of containers that are there no more go as well.
 pub(crate) fn records_with<'a>(
     workload: &'a Workload,
     container: &str,
@@ -71,6 +71,7 @@ pub(crate) fn records_with<'a>(
     let others = workload.records.iter();
     let mut records: Vec<_> = others
         .filter(|other| other.container != container)
+        .filter(|other| workload.container(&other.container).is_some())
         .chain(record)
         .collect();
     records.sort_by_key(|record| &record.container);

@@ -82,7 +82,7 @@ async fn many_share_one_and_each_is_told_its_own() {
         object("other", ""),
         object("web-2", ""),
     ];
-    let (line, watch) = serve(&mut server, WORKLOADS, "limit=200", &there).await;
+    let (line, watch) = serve(&mut server, WORKLOADS, "limit=50", &there).await;
     assert!(!line.contains("Selector"), "{line}");
     all(&mut many[0], &["init", "there web-0", "done"]).await;
     all(&mut many[1], &["init", "done"]).await;

@@ -113,7 +113,7 @@ async fn one_workload_by_name_and_its_pods_by_label_are_listed_in_pages_and_watc
     let (line, pods) = scene
         .serve(PODS, &[pod("db-0", "u1"), pod("x", "zz")])
         .await;
-    assert_eq!(line, format!("GET {PODS}&labelSelector=app%3Ddb&limit=200"));
+    assert_eq!(line, format!("GET {PODS}&labelSelector=app%3Ddb&limit=50"));
     let snapshot = settled(&mut watch, |snapshot| snapshot.complete).await;
     let Target::Found(found) = &snapshot.target else {
         panic!("{:?}", snapshot.target)

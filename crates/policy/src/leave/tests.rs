@@ -297,6 +297,8 @@ fn other_containers_of_the_workload_stay_as_they_are() {
     records.push(other);
     world.object["metadata"]["annotations"]["probepilot.dev/baseline"] =
         json!(json!(records).to_string());
+    let containers = world.object["spec"]["template"]["spec"]["containers"].as_array_mut();
+    containers.unwrap().push(json!({"name": "other"}));
     let ours = world.object["metadata"]["managedFields"]
         .as_array_mut()
         .unwrap();

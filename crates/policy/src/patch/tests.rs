@@ -150,12 +150,14 @@ fn nothing_that_differs_is_no_patch() {
 
 #[test]
 fn records_of_other_containers_stay() {
-    let other = json!({"container": "a-sidecar", "baseline": {}, "written": {"startupProbe": {"periodSeconds": 10}}});
+    let other = |name: &str| json!({"container": name, "baseline": {}, "written": {"startupProbe": {"periodSeconds": 10}}});
     let mut world = World::chart(
         &json!({"behavior": {"lower": {"policy": "Enabled", "stabilizationWindowSeconds": 0}}}),
     );
-    world.object["metadata"]["annotations"] =
-        json!({"probepilot.dev/baseline": json!([other]).to_string()});
+    world.object["metadata"]["annotations"] = json!({"probepilot.dev/baseline": json!([other("a-sidecar"), other("renamed")]).to_string()});
+    // The one that was renamed is there no more, and its record goes with the next write.
+    let containers = world.object["spec"]["template"]["spec"]["containers"].as_array_mut();
+    containers.unwrap().push(json!({"name": "a-sidecar"}));
     let containers = |world: &World| -> Vec<String> {
         let workload = Workload::parse(world.kind, &world.object).unwrap();
         workload
